@@ -1,0 +1,1 @@
+"""Data only: exo models, device descriptions, gait references, trained weights."""

@@ -1,0 +1,236 @@
+"""The device description: what joints an exoskeleton drives, with which actuators and which sensors.
+
+One YAML file a device, read by the plant (to build it), by the stack (to stay inside its limits) and
+by the real device alike. Every error names the bad key and the nearest right one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .interface import ChannelLayout, closest
+
+JOINTS = (
+    "hip_flexion",
+    "hip_adduction",
+    "hip_rotation",
+    "knee_flexion",
+    "ankle_dorsiflexion",
+    "mtp_extension",
+)
+SIDES = ("r", "l")
+IMU_AXES = ("ax", "ay", "az", "gx", "gy", "gz")
+MUSCLES = (
+    "abd",
+    "add",
+    "hamstrings",
+    "bifemsh",
+    "edl",
+    "fdl",
+    "glutmax",
+    "iliopsoas",
+    "rectfem",
+    "vasti",
+    "gastroc",
+    "soleus",
+    "tibant",
+)
+
+Vector = tuple[float, float, float]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Actuator(_Part):
+    """One drive: motor, transmission and its current loop, all seen at the joint.
+
+    The command passes a pure delay, a first-order low-pass at the torque bandwidth and the torque
+    limits, then drives the rotor (reflected inertia, Coulomb and viscous friction).
+    """
+
+    torque_min_nm: float
+    torque_max_nm: float
+    rate_limit_nm_per_s: float = Field(gt=0)
+    speed_limit_rad_s: float = Field(gt=0)
+    bandwidth_hz: float = Field(gt=0)
+    delay_s: float = Field(ge=0, le=0.1)
+    coulomb_friction_nm: float = Field(ge=0)
+    viscous_friction_nms_per_rad: float = Field(ge=0)
+    reflected_inertia_kgm2: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Actuator:
+        if not self.torque_min_nm <= 0.0 <= self.torque_max_nm:
+            raise ValueError("torque_min_nm must be <= 0 and torque_max_nm >= 0")
+        return self
+
+
+class Cuff(_Part):
+    """The compliance between drive and limb (straps and soft tissue), as a rotational spring-damper."""
+
+    stiffness_nm_per_rad: float = Field(gt=0)
+    damping_nms_per_rad: float = Field(ge=0)
+
+
+class ActuatedJoint(_Part):
+    """A joint the device drives on both sides; `name` has no side."""
+
+    name: str
+    actuator: Actuator
+    cuff: Cuff
+
+    @model_validator(mode="after")
+    def _known(self) -> ActuatedJoint:
+        if self.name not in JOINTS:
+            raise ValueError(f"no joint {self.name!r}{closest(self.name, JOINTS)}")
+        return self
+
+
+class Attachment(_Part):
+    """A rigid piece of the device on a body segment, in the segment's frame (x forward, y up, z right).
+
+    `segment`: pelvis, femur, tibia, calcn or toes; all but the pelvis are mounted on both legs and the
+    left one mirrored in z. inertia: principal moments about the piece's centre of mass. size: half
+    lengths of the box it is drawn as.
+    """
+
+    name: str
+    segment: Literal["pelvis", "femur", "tibia", "calcn", "toes"]
+    mass_kg: float = Field(ge=0)
+    com_m: Vector
+    inertia_kgm2: Vector
+    size_m: Vector = (0.03, 0.03, 0.02)
+
+
+class ImuSpec(_Part):
+    """IMU errors (white-noise density, turn-on bias, delay) and mounts; one error model for all sites."""
+
+    class Mount(_Part):
+        """A site on a segment (side in the name, e.g. ``thigh_r`` on ``femur_r``); position in its frame."""
+
+        site: str
+        segment: str
+        position_m: Vector
+
+    mounts: tuple[Mount, ...]
+    rate_hz: float = 200.0
+    accel_noise_density: float = Field(0.0, ge=0, description="m/s^2/sqrt(Hz)")
+    gyro_noise_density: float = Field(0.0, ge=0, description="rad/s/sqrt(Hz)")
+    accel_bias_sd: float = Field(0.0, ge=0, description="m/s^2")
+    gyro_bias_sd: float = Field(0.0, ge=0, description="rad/s")
+    delay_s: float = Field(0.0, ge=0)
+
+
+class EncoderSpec(_Part):
+    """Joint encoders on the drives: they see the device angle, not the limb angle."""
+
+    joints: tuple[str, ...]
+    resolution_rad: float = Field(0.0, ge=0)
+    offset_sd_rad: float = Field(0.0, ge=0)
+    velocity_cutoff_hz: float = Field(50.0, gt=0)
+    delay_s: float = Field(0.0, ge=0)
+
+
+class InsoleSpec(_Part):
+    """Pressure insoles: vertical force and centre of pressure in the foot's frame (x forward, y left)."""
+
+    rate_hz: float = 100.0
+    force_noise_n: float = Field(0.0, ge=0)
+    gain_sd: float = Field(0.0, ge=0)
+    cop_noise_m: float = Field(0.0, ge=0)
+    threshold_n: float = Field(20.0, ge=0)
+    delay_s: float = Field(0.0, ge=0)
+
+
+class EmgSpec(_Part):
+    """Surface EMG of named muscles (no side: both legs): raw rate, gain and noise."""
+
+    muscles: tuple[str, ...]
+    rate_hz: float = 1000.0
+    mvc_volts: float = Field(1e-3, gt=0)
+    noise_volts: float = Field(0.0, ge=0)
+    gain_sd: float = Field(0.0, ge=0)
+    delay_s: float = Field(0.0, ge=0)
+
+
+class Sensors(_Part):
+    """All that the device measures; an absent entry is a sensor it does not have."""
+
+    imu: ImuSpec | None = None
+    encoder: EncoderSpec | None = None
+    insole: InsoleSpec | None = None
+    emg: EmgSpec | None = None
+
+
+class DeviceDescription(_Part):
+    """An exoskeleton. `body` says where its pieces come from: ``attachments`` or ``assist_sim:<key>``."""
+
+    name: str
+    title: str
+    control_rate_hz: float = Field(200.0, ge=100.0, le=1000.0)
+    body: str = "attachments"
+    attachments: tuple[Attachment, ...] = ()
+    joints: tuple[ActuatedJoint, ...]
+    sensors: Sensors
+    sources: tuple[str, ...] = Field(min_length=1)
+
+    @property
+    def actuated(self) -> tuple[str, ...]:
+        """Actuated joints with side, right leg first: the order of every torque vector."""
+        return tuple(f"{j.name}_{s}" for s in SIDES for j in self.joints)
+
+    @property
+    def actuators(self) -> tuple[Actuator, ...]:
+        """The actuator of each entry of `actuated`."""
+        return tuple(j.actuator for _ in SIDES for j in self.joints)
+
+    @property
+    def layout(self) -> ChannelLayout:
+        """Channels of every `SensorFrame` this device makes, in order."""
+        names: list[str] = []
+        s = self.sensors
+        if s.imu:
+            names += [f"imu/{m.site}/{axis}" for m in s.imu.mounts for axis in IMU_AXES]
+        if s.encoder:
+            names += [
+                f"encoder/{j}_{side}/{q}"
+                for side in SIDES
+                for j in s.encoder.joints
+                for q in ("angle", "velocity")
+            ]
+        if s.insole:
+            names += [f"insole/{side}/{q}" for side in SIDES for q in ("force", "cop_x", "cop_y")]
+        if s.emg:
+            names += [f"emg_env/{m}_{side}" for side in SIDES for m in s.emg.muscles]
+        return ChannelLayout(names)
+
+
+def load_device(path: str | Path) -> DeviceDescription:
+    """Read a device YAML. Raises FileNotFoundError, or ValueError that names file, key and nearest key."""
+    path = Path(path)
+    with path.open(encoding="utf-8") as stream:
+        try:
+            raw = yaml.safe_load(stream)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path}: not valid YAML: {error}") from None
+    try:
+        return DeviceDescription.model_validate(raw)
+    except ValidationError as error:
+        raise ValueError(f"{path}: " + "; ".join(_explain(e) for e in error.errors())) from None
+
+
+def _explain(error: object) -> str:
+    assert isinstance(error, dict)
+    where = ".".join(str(part) for part in error["loc"]) or "(top)"
+    if error["type"] == "extra_forbidden":
+        known: set[str] = set()
+        for model in _Part.__subclasses__():
+            known |= set(model.model_fields)
+        return f"unknown key {where}{closest(str(error['loc'][-1]), sorted(known))}"
+    return f"{where}: {error['msg']}"

@@ -1,0 +1,1 @@
+"""Learned parts: torque estimators and mode classifiers, their training, bundles and runtime."""

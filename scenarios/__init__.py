@@ -1,0 +1,1 @@
+"""What users run: scenarios, metrics, gates, reports and the command line."""

@@ -1,0 +1,1 @@
+"""The plant: the muscle-driven person, the exoskeleton, sensors, true torques and recordings."""
