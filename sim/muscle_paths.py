@@ -1,0 +1,105 @@
+"""Muscle paths without moving via points, and the strengths that bring them near people.
+
+The source model (myo-sim `myolegs26`, from OpenSim gait2392) moves via points and knee translations
+with soft equality constraints that give way under load. Straight segments between fixed sites, fitted to the
+source's or gait2392's lengths and moment arms, replace them; `tests/sim/test_person.py` holds each to its target.
+Positions in mm in the segment's frame (x forward, y up, z right), right leg, at the source's size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Point = tuple[str, tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One straight line from a to b that counts `weight` times its length (a pulley in MuJoCo)."""
+
+    weight: float
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class MusclePath:
+    """A fitted path and the shift (mm) of the source's length range that goes with it."""
+
+    branches: tuple[Branch, ...]
+    length_shift: float
+
+
+def _line(*points: Point) -> tuple[Branch, ...]:
+    return (Branch(1.0, points),)
+
+
+# Fits to the exact coupled paths of the source; quadriceps to gait2392, whose knee extension arms
+# (37/34/30 mm at 60/70/80 deg) agree with Rajagopal 2016 where the source's (42/42/40 mm) do not.
+FITTED: dict[str, MusclePath] = {
+    "hamstrings": MusclePath(
+        _line(("pelvis", (-119.23, -97.43, 71.51)), ("tibia", (-32.9, -43.02, -19.58))), -7.08
+    ),
+    "bifemsh": MusclePath(_line(("femur", (6.76, -191.1, 22.24)), ("tibia", (-31.02, -33.34, 30.69))), -4.54),
+    "gastroc": MusclePath(_line(("femur", (-26.71, -400.25, -23.34)), ("calcn", (0, 30.99, -5.96))), -11.25),
+    "iliopsoas": MusclePath(
+        (
+            Branch(0.2484, (("pelvis", (-58.5, -102.43, 91.41)), ("femur", (7.91, -80.7, 5.6)))),
+            Branch(0.7713, (("pelvis", (5.73, -48.34, 70.61)), ("femur", (-0.11, -75.0, 6.4)))),
+        ),
+        -155.70,
+    ),
+    "vasti": MusclePath(_line(("femur", (29.13, -374.5, 5.5)), ("tibia", (40.97, 2.07, 1.8))), -161.51),
+    "rectfem": MusclePath(
+        _line(
+            ("pelvis", (-29.5, -31.1, 96.8)),
+            ("femur", (48.0, -350.0, -5.5)),
+        )
+        + _line(("femur", (37.71, -328.58, -5.5)), ("tibia", (43.62, 2.0, 1.4))),
+        39.93,
+    ),
+    # The source's abductor extends the hip with 22 mm and its adductor arm is 76 mm; the group means of
+    # gait2392 are 12 and 59 mm.
+    "abd": MusclePath(_line(("pelvis", (-74.3, 24.5, 92.3)), ("femur", (-14.4, -12.5, 51.0))), -23.7),
+    "add": MusclePath(_line(("pelvis", (-67.6, -96.6, 31.2)), ("femur", (4.9, -195.5, 17.6))), 59.9),
+}
+
+# Factors on the source's maximum isometric force. Isometric joint torques of the source are 1.5-2.5 times those
+# of people (knee extension 395 against 228-269 Nm, Sarabon 2021); short biceps and iliopsoas also
+# stand for sartorius, gracilis, tensor fasciae latae and pectineus that the reduced model lacks.
+STRENGTH: dict[str, float] = {
+    "abd": 0.75,
+    "add": 0.5,
+    "hamstrings": 0.75,
+    "bifemsh": 2.0,
+    "edl": 1.0,
+    "fdl": 1.0,
+    "glutmax": 0.7,
+    "iliopsoas": 1.25,
+    "rectfem": 0.75,
+    "vasti": 0.65,
+    "gastroc": 0.6,
+    "soleus": 0.6,
+    "tibant": 1.0,
+}
+
+# Passive force at l = 1.4-1.5 optimal, as a fraction of maximum isometric force (MuJoCo's fpmax). The source's
+# vasti resist knee flexion with 24 Nm at 60 deg, which people do not.
+PASSIVE: dict[str, float] = {"vasti": 0.10, "rectfem": 0.10}
+
+
+@dataclass(frozen=True)
+class FibreRange:
+    """Optimal fibre length (mm) and normalised fibre length at a given reference path length (mm)."""
+
+    optimal: float
+    reference_length: float
+    normalised: float
+
+
+# The source runs the plantarflexors at 0.15-0.67 of optimal length, without passive torque. With a rigid tendon a
+# fibre that is longer than the anatomical one (gait2392: 60 and 50 mm) stands for fibre plus Achilles tendon.
+# Reference: ankle at 0, knee straight.
+PLANTARFLEXOR_FIBRES: dict[str, FibreRange] = {
+    "gastroc": FibreRange(optimal=110.0, reference_length=0.0, normalised=1.05),
+    "soleus": FibreRange(optimal=85.0, reference_length=0.0, normalised=0.95),
+}
