@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from .interface import ChannelLayout, closest
+from .config import Config, explain, require_known
+from .interface import ChannelLayout
 
 JOINTS = (
     "hip_flexion",
@@ -43,11 +44,7 @@ MUSCLES = (
 Vector = tuple[float, float, float]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Actuator(_Part):
+class Actuator(Config):
     """One drive: motor, transmission and its current loop, all seen at the joint.
 
     The command passes a pure delay, a first-order low-pass at the torque bandwidth and the torque
@@ -71,28 +68,28 @@ class Actuator(_Part):
         return self
 
 
-class Cuff(_Part):
+class Cuff(Config):
     """The compliance between drive and limb (straps and soft tissue), as a rotational spring-damper."""
 
     stiffness_nm_per_rad: float = Field(gt=0)
     damping_nms_per_rad: float = Field(ge=0)
 
 
-class ActuatedJoint(_Part):
+class ActuatedJoint(Config):
     """A joint the device drives on both sides; `name` has no side."""
 
     name: str
     actuator: Actuator
     cuff: Cuff
 
-    @model_validator(mode="after")
-    def _known(self) -> ActuatedJoint:
-        if self.name not in JOINTS:
-            raise ValueError(f"no joint {self.name!r}{closest(self.name, JOINTS)}")
-        return self
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        require_known("joint", [name], JOINTS)
+        return name
 
 
-class Attachment(_Part):
+class Attachment(Config):
     """A rigid piece of the device on a body segment, in the segment's frame (x forward, y up, z right).
 
     `segment`: pelvis, femur, tibia, calcn or toes; all but the pelvis are mounted on both legs and the
@@ -108,10 +105,10 @@ class Attachment(_Part):
     size_m: Vector = (0.03, 0.03, 0.02)
 
 
-class ImuSpec(_Part):
+class ImuSpec(Config):
     """IMU errors (white-noise density, turn-on bias, delay) and mounts; one error model for all sites."""
 
-    class Mount(_Part):
+    class Mount(Config):
         """A site on a segment (side in the name, e.g. ``thigh_r`` on ``femur_r``); position in its frame."""
 
         site: str
@@ -120,46 +117,58 @@ class ImuSpec(_Part):
 
     mounts: tuple[Mount, ...]
     rate_hz: float = 200.0
-    accel_noise_density: float = Field(0.0, ge=0, description="m/s^2/sqrt(Hz)")
-    gyro_noise_density: float = Field(0.0, ge=0, description="rad/s/sqrt(Hz)")
-    accel_bias_sd: float = Field(0.0, ge=0, description="m/s^2")
-    gyro_bias_sd: float = Field(0.0, ge=0, description="rad/s")
-    delay_s: float = Field(0.0, ge=0)
+    accel_noise_density: float = Field(default=0.0, ge=0, description="m/s^2/sqrt(Hz)")
+    gyro_noise_density: float = Field(default=0.0, ge=0, description="rad/s/sqrt(Hz)")
+    accel_bias_sd: float = Field(default=0.0, ge=0, description="m/s^2")
+    gyro_bias_sd: float = Field(default=0.0, ge=0, description="rad/s")
+    delay_s: float = Field(default=0.0, ge=0)
 
 
-class EncoderSpec(_Part):
+class EncoderSpec(Config):
     """Joint encoders on the drives: they see the device angle, not the limb angle."""
 
     joints: tuple[str, ...]
-    resolution_rad: float = Field(0.0, ge=0)
-    offset_sd_rad: float = Field(0.0, ge=0)
-    velocity_cutoff_hz: float = Field(50.0, gt=0)
-    delay_s: float = Field(0.0, ge=0)
+    resolution_rad: float = Field(default=0.0, ge=0)
+    offset_sd_rad: float = Field(default=0.0, ge=0)
+    velocity_cutoff_hz: float = Field(default=50.0, gt=0)
+    delay_s: float = Field(default=0.0, ge=0)
+
+    @field_validator("joints")
+    @classmethod
+    def _known(cls, joints: tuple[str, ...]) -> tuple[str, ...]:
+        require_known("joint", joints, JOINTS)
+        return joints
 
 
-class InsoleSpec(_Part):
+class InsoleSpec(Config):
     """Pressure insoles: vertical force and centre of pressure in the foot's frame (x forward, y left)."""
 
     rate_hz: float = 100.0
-    force_noise_n: float = Field(0.0, ge=0)
-    gain_sd: float = Field(0.0, ge=0)
-    cop_noise_m: float = Field(0.0, ge=0)
-    threshold_n: float = Field(20.0, ge=0)
-    delay_s: float = Field(0.0, ge=0)
+    force_noise_n: float = Field(default=0.0, ge=0)
+    gain_sd: float = Field(default=0.0, ge=0)
+    cop_noise_m: float = Field(default=0.0, ge=0)
+    threshold_n: float = Field(default=20.0, ge=0)
+    delay_s: float = Field(default=0.0, ge=0)
 
 
-class EmgSpec(_Part):
+class EmgSpec(Config):
     """Surface EMG of named muscles (no side: both legs): raw rate, gain and noise."""
 
     muscles: tuple[str, ...]
     rate_hz: float = 1000.0
-    mvc_volts: float = Field(1e-3, gt=0)
-    noise_volts: float = Field(0.0, ge=0)
-    gain_sd: float = Field(0.0, ge=0)
-    delay_s: float = Field(0.0, ge=0)
+    mvc_volts: float = Field(default=1e-3, gt=0)
+    noise_volts: float = Field(default=0.0, ge=0)
+    gain_sd: float = Field(default=0.0, ge=0)
+    delay_s: float = Field(default=0.0, ge=0)
+
+    @field_validator("muscles")
+    @classmethod
+    def _known(cls, muscles: tuple[str, ...]) -> tuple[str, ...]:
+        require_known("muscle", muscles, MUSCLES)
+        return muscles
 
 
-class Sensors(_Part):
+class Sensors(Config):
     """All that the device measures; an absent entry is a sensor it does not have."""
 
     imu: ImuSpec | None = None
@@ -168,12 +177,12 @@ class Sensors(_Part):
     emg: EmgSpec | None = None
 
 
-class DeviceDescription(_Part):
+class DeviceDescription(Config):
     """An exoskeleton. `body` says where its pieces come from: ``attachments`` or ``assist_sim:<key>``."""
 
     name: str
     title: str
-    control_rate_hz: float = Field(200.0, ge=100.0, le=1000.0)
+    control_rate_hz: float = Field(default=200.0, ge=100.0, le=1000.0)
     body: str = "attachments"
     attachments: tuple[Attachment, ...] = ()
     joints: tuple[ActuatedJoint, ...]
@@ -222,15 +231,4 @@ def load_device(path: str | Path) -> DeviceDescription:
     try:
         return DeviceDescription.model_validate(raw)
     except ValidationError as error:
-        raise ValueError(f"{path}: " + "; ".join(_explain(e) for e in error.errors())) from None
-
-
-def _explain(error: object) -> str:
-    assert isinstance(error, dict)
-    where = ".".join(str(part) for part in error["loc"]) or "(top)"
-    if error["type"] == "extra_forbidden":
-        known: set[str] = set()
-        for model in _Part.__subclasses__():
-            known |= set(model.model_fields)
-        return f"unknown key {where}{closest(str(error['loc'][-1]), sorted(known))}"
-    return f"{where}: {error['msg']}"
+        raise ValueError(f"{path}: {explain(error)}") from None

@@ -27,6 +27,7 @@ class ChannelLayout:
         self._position = {name: i for i, name in enumerate(self.names)}
         if len(self._position) != len(self.names):
             raise ValueError("channel names repeat")
+        self._picked: dict[tuple[str, ...], NDArray[np.intp]] = {}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -42,8 +43,17 @@ class ChannelLayout:
             raise KeyError(f"no channel {name!r}{closest(name, self.names)}") from None
 
     def indices(self, names: Iterable[str]) -> NDArray[np.intp]:
-        """Positions of several channels, shape (n,); KeyError as in `index`."""
-        return np.array([self.index(name) for name in names], dtype=np.intp)
+        """Positions of several channels, shape (n,), read-only; KeyError as in `index`.
+
+        Answers are remembered, so asking every control tick costs a dictionary look-up.
+        """
+        wanted = tuple(names)
+        found = self._picked.get(wanted)
+        if found is None:
+            found = np.array([self.index(name) for name in wanted], dtype=np.intp)
+            found.flags.writeable = False
+            self._picked[wanted] = found
+        return found
 
 
 def closest(name: str, known: Iterable[str]) -> str:

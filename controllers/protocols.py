@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from .interface import FloatArray, SensorFrame
+from .interface import FloatArray, SensorFrame, TorqueCommand
 
 MODES = (
     "stand",
@@ -19,6 +19,8 @@ MODES = (
     "stand_to_sit",
     "squat",
 )
+GAIT_MODES = ("walk", "ramp_up", "ramp_down", "stairs_up", "stairs_down", "run")
+"""The modes that have strides, hence a gait phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +69,14 @@ class TorqueEstimator(Protocol):
 
     def update(self, frame: SensorFrame, mode: ModeEstimate) -> FloatArray:
         """One frame in; (n_joints,) biological torque in Nm/kg of body mass out (NaN: cannot tell)."""
+
+
+@runtime_checkable
+class Controller(Protocol):
+    """All that a device or a scenario asks of a controller; `ControllerStack` is the one shipped."""
+
+    def reset(self) -> None:
+        """Forget the past; call before a new run."""
+
+    def step(self, frame: SensorFrame) -> TorqueCommand:
+        """One frame in, the torques to ask of the actuators until the next frame out."""
