@@ -44,8 +44,8 @@ class PhaseConfig(Config):
 class LegPhase:
     """Phase of one leg: time since its heel strike over the running mean of its stride time.
 
-    A lost sample (NaN) changes nothing: time runs on, and the stride it fell in is not averaged, since a
-    heel strike may have been lost with it.
+    A lost sample (NaN) changes nothing: time runs on. The stride it fell in is not averaged, since a heel
+    strike may have been lost with it, nor is one that begins right after it, since that began unseen.
     """
 
     def __init__(self, config: PhaseConfig) -> None:
@@ -59,10 +59,12 @@ class LegPhase:
         self._loaded: bool | None = None
         self._strike: float | None = None
         self._whole = True
+        self._lost = False
 
     def update(self, time: float, force_n: float) -> float:
         """Phase 0..1 at `time` (s): 1 while the next strike is late, NaN when standing or unknown."""
-        if math.isnan(force_n):
+        lost, self._lost = self._lost, math.isnan(force_n)
+        if self._lost:
             self._whole = False
         elif self._loaded is None:
             self._loaded = force_n >= self._config.load_n
@@ -70,13 +72,13 @@ class LegPhase:
             self._loaded = force_n > self._config.unload_n
         elif force_n >= self._config.load_n:
             self._loaded = True
-            self._heel_strike(time)
+            self._heel_strike(time, seen=not lost)
         if self._strike is None:
             return math.nan
         cycles = (time - self._strike) / self.stride_s
         return min(cycles, 1.0) if 0.0 <= cycles <= self._config.overdue else math.nan
 
-    def _heel_strike(self, time: float) -> None:
+    def _heel_strike(self, time: float, seen: bool) -> None:
         c = self._config
         if self._strike is not None:
             stride = time - self._strike
@@ -87,7 +89,7 @@ class LegPhase:
                 self.stride_s += weight * (stride - self.stride_s)
                 self._measured = True
         self._strike = time
-        self._whole = True
+        self._whole = seen
 
 
 class GaitPhase:

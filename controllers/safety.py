@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from .config import Config, require_known
 from .device import JOINTS, SIDES, DeviceDescription
@@ -33,8 +33,8 @@ class SafetyConfig(Config):
     watchdog_s: longest accepted time from frame to frame.
     fault_ramp_s: on a fault the torque falls to zero in a straight line over this time, counted from when
     the faulty frame's predecessor arrived (so a late frame finds it down already); 0: at once.
-    healthy_s: so long must all be well before a fault is over. ramp_in_s: then, as after a reset, the
-    torque limits open in a straight line over this time.
+    healthy_s: so long must all be well before a fault is over; no less than fault_ramp_s.
+    ramp_in_s: then, as after a reset, the torque limits open in a straight line over this time.
     latch_after: this many faults in a run keep the torque at zero until reset; None: never.
     torque_fraction, rate_fraction: parts of the actuators' torque and rate limits that may be used.
     speed_taper: part of the speed limit at which torque that drives the joint faster begins to fall; it is
@@ -69,6 +69,12 @@ class SafetyConfig(Config):
             if low >= high:
                 raise ValueError(f"{joint}: the lower stop {low} is not below the upper {high}")
         return stops
+
+    @model_validator(mode="after")
+    def _down_before_up(self) -> SafetyConfig:
+        if self.healthy_s < self.fault_ramp_s:
+            raise ValueError("healthy_s must be no less than fault_ramp_s: torque is zero before it returns")
+        return self
 
 
 class SafetyMonitor:
@@ -230,10 +236,13 @@ class SafetyMonitor:
         c, on = self.config, self._sensed
         low, high = self._min.copy(), self._max.copy()
         speed, limit = self._held[self._speed_at], self._speed[on]
-        angle = self._held[self._angle_at]
+        angle, width = self._held[self._angle_at], c.soft_stop_width_rad
         taper = limit * (1.0 - c.speed_taper)
-        up = np.minimum((limit - speed) / taper, (self._stop_high[on] - angle) / c.soft_stop_width_rad)
-        down = np.minimum((limit + speed) / taper, (angle - self._stop_low[on]) / c.soft_stop_width_rad)
-        high[on] *= np.minimum(np.maximum(up, 0.0), 1.0)
-        low[on] *= np.minimum(np.maximum(down, 0.0), 1.0)
+        high[on] *= _open(limit - speed, taper) * _open(self._stop_high[on] - angle, width)
+        low[on] *= _open(limit + speed, taper) * _open(angle - self._stop_low[on], width)
         return low, high
+
+
+def _open(room: FloatArray, width: FloatArray | float) -> FloatArray:
+    """0 where there is no room left, 1 from `width` of room on, a straight line between."""
+    return np.minimum(np.maximum(room, 0.0), width) / width
