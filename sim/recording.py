@@ -278,8 +278,9 @@ def _checked_meta(columns: dict[str, NDArray[Any]], meta: dict[str, Any]) -> dic
 def _explain(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        model = {"subject": SubjectMeta, "events": EventMeta}.get(str(error["loc"][0]), RecordingMeta)
-        known = (RecordingMeta if len(error["loc"]) == 1 else model).model_fields
+        parts: dict[str, type[_Meta]] = {"subject": SubjectMeta, "events": EventMeta}
+        inside = len(error["loc"]) > 1
+        known = (parts[error["loc"][0]] if inside else RecordingMeta).model_fields
         return f"unknown key {where!r}{closest(str(error['loc'][-1]), known)}"
     return f"{where}: {error['msg']}"
 

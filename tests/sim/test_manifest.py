@@ -1,0 +1,151 @@
+"""Dataset manifests: subject-wise splits, hashes, and complaints that name the file."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exotwin.sim.manifest import (
+    Manifest,
+    build_manifest,
+    read_manifest,
+    split_subjects,
+    validate_manifest,
+    write_manifest,
+)
+from exotwin.sim.recording import Recording
+from hypothesis import given
+from hypothesis import strategies as st
+
+SUBJECTS = ["s1", "s2", "s3", "s4", "s5", "s6", "s7"]
+
+
+def record(folder: Path, task: str, subject: str, name: str = "a", mass: float = 70.0, n: int = 20) -> Path:
+    path = folder / f"task={task}" / f"subject={subject}" / f"{name}.parquet"
+    meta = {"subject": {"id": subject, "mass_kg": mass}, "rate_hz": 200.0, "falls": 1}
+    Recording({"time": np.arange(n) / 200.0}, meta).write(path)
+    return path
+
+
+def build(folder: Path) -> Manifest:
+    return build_manifest(
+        folder, created_by="test", seed=4, request={"tasks": ["walk"]}, versions={"x": "1"}, licence="CC0"
+    )
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    for i, subject in enumerate(SUBJECTS):
+        record(tmp_path, "walk", subject, mass=60.0 + i)
+        record(tmp_path, "stand", subject, mass=60.0 + i, n=10 + i)
+    return tmp_path
+
+
+def test_round_trip_and_true_facts(dataset: Path) -> None:
+    manifest = build(dataset)
+    write_manifest(manifest, dataset)
+    assert read_manifest(dataset) == manifest
+    validate_manifest(manifest, dataset)
+    assert len(manifest.files) == 14
+    assert manifest.subjects["s3"].mass_kg == 62.0
+    entry = next(f for f in manifest.files if f.path == "task=stand/subject=s3/a.parquet")
+    assert (entry.task, entry.subject, entry.rows, entry.falls) == ("stand", "s3", 12, 1)
+    assert entry.seconds == pytest.approx(0.06)
+    assert entry.sha256 == hashlib.sha256((dataset / entry.path).read_bytes()).hexdigest()
+    every = [path for split in ("train", "validation", "test") for path in manifest.paths(split)]
+    assert sorted(every) == sorted(f.path for f in manifest.files)
+    with pytest.raises(KeyError, match="did you mean 'validation'"):
+        manifest.paths("validate")
+
+
+def test_same_dataset_same_bytes(dataset: Path) -> None:
+    first = write_manifest(build(dataset), dataset).read_bytes()
+    assert write_manifest(build(dataset), dataset).read_bytes() == first
+
+
+@given(
+    ids=st.sets(st.text("abcdef0123456789", min_size=1, max_size=6), min_size=3, max_size=40),
+    seed=st.integers(0, 2**32),
+    shuffle=st.randoms(use_true_random=False),
+)
+def test_no_subject_in_two_splits(ids: set[str], seed: int, shuffle: object) -> None:
+    splits = split_subjects(ids, seed)
+    every = splits.train + splits.validation + splits.test
+    assert sorted(every) == sorted(ids)
+    assert min(len(splits.train), len(splits.validation), len(splits.test)) >= 1
+    mixed = list(ids)
+    shuffle.shuffle(mixed)  # type: ignore[attr-defined]
+    assert split_subjects(mixed, seed) == splits
+
+
+def test_seeds_differ_and_fractions_hold() -> None:
+    ids = [f"s{i:03d}" for i in range(100)]
+    splits = split_subjects(ids, 0, validation=0.2, test=0.1)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (70, 20, 10)
+    assert split_subjects(ids, 1, validation=0.2, test=0.1) != splits
+    with pytest.raises(ValueError, match="leave none to train"):
+        split_subjects(["a", "b"], 0)
+
+
+def test_changed_missing_and_extra_files_are_all_named(dataset: Path) -> None:
+    manifest = build(dataset)
+    record(dataset, "walk", "s1", mass=99.0)
+    (dataset / "task=walk/subject=s2/a.parquet").unlink()
+    record(dataset, "walk", "s3", name="b", mass=62.0)
+    with pytest.raises(ValueError) as caught:
+        validate_manifest(manifest, dataset)
+    message = str(caught.value)
+    assert "task=walk/subject=s1/a.parquet has changed" in message
+    assert "task=walk/subject=s2/a.parquet is missing" in message
+    assert "task=walk/subject=s3/b.parquet is not in the manifest" in message
+    assert "subject=s4" not in message
+
+
+def test_a_file_that_belies_its_folder_is_named(dataset: Path) -> None:
+    path = record(dataset, "walk", "s1", mass=60.0)
+    moved = dataset / "task=walk" / "subject=s2" / "b.parquet"
+    path.rename(moved)
+    with pytest.raises(ValueError, match=r"b\.parquet: holds subject 's1', not 's2'"):
+        build(dataset)
+    moved.rename(dataset / "loose.parquet")
+    with pytest.raises(ValueError, match=r"loose\.parquet: not at task="):
+        build(dataset)
+
+
+def test_one_subject_cannot_be_two_people(dataset: Path) -> None:
+    record(dataset, "walk", "s1", name="b", mass=88.0)
+    with pytest.raises(ValueError, match="'s1' is another person"):
+        build(dataset)
+
+
+def test_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no recordings"):
+        build(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"manifest\.json"):
+        read_manifest(tmp_path)
+
+
+def test_bad_manifests_are_named(dataset: Path) -> None:
+    path = write_manifest(build(dataset), dataset)
+    good = json.loads(path.read_text())
+
+    twice = json.loads(path.read_text())
+    twice["splits"]["test"].append(twice["splits"]["train"][0])
+    path.write_text(json.dumps(twice))
+    with pytest.raises(ValueError, match="is in 'train' and in 'test'"):
+        read_manifest(dataset)
+
+    path.write_text(json.dumps(good | {"sede": 1}))
+    with pytest.raises(ValueError, match=r"manifest\.json: sede"):
+        read_manifest(dataset)
+
+    nowhere = json.loads(json.dumps(good))
+    lost = nowhere["splits"]["train"].pop()
+    path.write_text(json.dumps(nowhere))
+    with pytest.raises(ValueError, match=f"'{lost}' is in no split"):
+        read_manifest(dataset)
+
+    path.write_text(json.dumps(good)[:200])
+    with pytest.raises(ValueError, match="not valid JSON"):
+        read_manifest(dataset)
