@@ -1,0 +1,169 @@
+"""The scenario file: who walks how, in which exo, under which controllers, and what must hold."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from ..controllers.assistance import AssistanceConfig
+from ..controllers.config import Config, explain, require_known
+from ..controllers.protocols import MODES
+from .gates import Gate
+
+CONTROLLERS = ("none", "unpowered", "profile", "estimator", "oracle")
+FAULT_KINDS = ("nan", "dropout")
+ADAPTATIONS = {"naive": 0.0, "adapted": 1.0}
+
+
+class Subject(Config):
+    """The simulated person. `strength` multiplies the maximal isometric force of every muscle."""
+
+    mass_kg: float = Field(75.0, gt=0)
+    height_m: float = Field(1.75, gt=0)
+    strength: float = Field(1.0, gt=0)
+
+
+class Arm(Config):
+    """One way of walking the scenario.
+
+    controller: ``none`` (exo not worn), ``unpowered`` (worn, no torque), ``profile`` (mean torque over
+    gait phase of the classified mode), ``estimator``, ``oracle`` (true biological torque), or
+    ``package.module:callable``, which returns the user's own controller.
+    """
+
+    name: str = Field(min_length=1)
+    controller: str
+
+    @field_validator("controller")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        module, colon, attribute = value.partition(":")
+        if colon:
+            if not (attribute.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+                raise ValueError(f"{value!r} is not of the form 'package.module:callable'")
+        else:
+            require_known("controller", [value], CONTROLLERS)
+        return value
+
+
+class Fault(Config):
+    """A sensor fault from `start_s` to `end_s` of the run, before the controller.
+
+    channels: pattern on channel names (``imu/thigh_r/*``). kind: ``nan`` - those channels read NaN;
+    ``dropout`` - the link is down, no frame at all reaches the controller (channels must be ``*``).
+    """
+
+    start_s: float = Field(ge=0)
+    end_s: float
+    channels: str = "*"
+    kind: str
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        require_known("fault kind", [value], FAULT_KINDS)
+        return value
+
+    @model_validator(mode="after")
+    def _sound(self) -> Fault:
+        if self.end_s <= self.start_s:
+            raise ValueError("end_s must be after start_s")
+        if self.kind == "dropout" and self.channels != "*":
+            raise ValueError("a dropout loses whole frames: channels must be '*' (or use kind nan)")
+        return self
+
+    def covers(self, time_s: float, channel: str = "*") -> bool:
+        """Whether the fault is on for this channel at this time (end excluded)."""
+        return self.start_s <= time_s < self.end_s and fnmatch(channel, self.channels)
+
+
+class Scenario(Config):
+    """One scenario file. Units are in the field names.
+
+    adaptation: how much of the exo's torque the person's nervous system knows of, 0 to 1, or the words
+    ``naive`` (0) and ``adapted`` (1). skip_s: transient left out of the metrics. classifier and
+    estimator: names of bundles.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    duration_s: float = Field(gt=0)
+    skip_s: float = Field(3.0, ge=0)
+    task: str
+    speed_mps: float = Field(ge=0)
+    device: str
+    subject: Subject = Field(default_factory=lambda: Subject.model_validate({}))
+    arms: tuple[Arm, ...] = Field(min_length=1)
+    assistance: AssistanceConfig = AssistanceConfig()
+    classifier: str
+    estimator: str
+    adaptation: float = Field(1.0, ge=0, le=1)
+    faults: tuple[Fault, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, value: str) -> str:
+        require_known("task", [value], MODES)
+        return value
+
+    @field_validator("adaptation", mode="before")
+    @classmethod
+    def _as_fraction(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        require_known("adaptation", [value], ADAPTATIONS)
+        return ADAPTATIONS[value]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scenario:
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise ValueError("two arms have the same name")
+        if self.skip_s >= self.duration_s:
+            raise ValueError("skip_s must be shorter than duration_s")
+        # A misspelt arm in a gate must not cost a whole run before it is found.
+        for gate in self.gates:
+            top, _, rest = gate.metric.partition(".")
+            arm = rest.split(".")[0]
+            if top == "arms" and arm != "*":
+                require_known("arm", [arm], names)
+        return self
+
+
+def list_scenarios() -> list[str]:
+    """Names of the scenarios that come with exotwin, sorted."""
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in _suite().iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """A scenario by its name in the suite, or from a YAML file (anything with a suffix or a slash).
+
+    FileNotFoundError for a missing file; ValueError that names the nearest scenario, key or value.
+    """
+    text = str(name_or_path)
+    if Path(text).suffix or "/" in text or isinstance(name_or_path, Path):
+        source = Path(text)
+        content = source.read_text(encoding="utf-8")
+    else:
+        require_known("scenario", [text], list_scenarios())
+        content = (_suite() / f"{text}.yaml").read_text(encoding="utf-8")
+    try:
+        raw = yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{text}: not valid YAML: {error}") from None
+    try:
+        return Scenario.model_validate(raw)
+    except ValidationError as error:
+        raise ValueError(f"{text}: {explain(error)}") from None
+
+
+def _suite() -> Any:
+    return files("exotwin.scenarios") / "suite"

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from exotwin.scenarios.comparison import compare
+from exotwin.scenarios.gates import judge
+from exotwin.scenarios.scenario import load_scenario
+from exotwin.scenarios.table import arms_table, rows, verdict
+from synthetic_walk import GAITED, make, walk
+
+CONTRACT = {"falls", "speed_mps", "realtime_factor", "estimator", "biological_torque_change", "effort"}
+CONTRACT |= {"metabolic_w_per_kg", "wrong_direction_fraction", "recording"}
+
+
+@pytest.fixture(scope="module")
+def metrics(arms):
+    found = compare(
+        arms,
+        skip_s=2.0,
+        commanded_speed_mps=1.25,
+        realtime_factors={"estimator": 11.0},
+        recordings={"estimator": "estimator.parquet"},
+    )
+    return judge(found, load_scenario("level_walk").gates)
+
+
+def test_metrics_have_the_published_shape_and_are_strict_json(metrics):
+    assert {"scenario", "device", "seed", "duration_s", "arms", "gates", "passed"} <= set(metrics)
+    assert (metrics["scenario"], metrics["device"], metrics["seed"]) == ("level_walk", "hip_knee_ankle", 0)
+    assert all(set(arm) >= CONTRACT for arm in metrics["arms"].values())
+    assert set(metrics["arms"]["estimator"]["estimator"]) == set(GAITED)
+    assert metrics["arms"]["estimator"]["recording"] == "estimator.parquet"
+    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+
+
+def test_changes_are_the_ones_the_arms_were_made_with(metrics):
+    arm = metrics["arms"]["estimator"]
+    for joint in (*GAITED, "mean"):
+        assert arm["biological_torque_change"]["vs_unpowered"][joint] == pytest.approx(-0.15)
+        assert arm["biological_torque_change"]["vs_no_exo"][joint] == pytest.approx(0.85 / 0.98 - 1)
+    assert arm["effort"]["vs_unpowered"] == pytest.approx(0.85**2 - 1)
+    assert arm["metabolic_change"]["vs_unpowered"]["umberger2010"] == pytest.approx(-0.15)
+    assert arm["estimator_vs_profile"]["hip_flexion"] == pytest.approx(0.05 / 0.2 - 1, abs=1e-6)
+
+
+def test_healthy_walking_passes_the_shipped_gates(metrics):
+    assert metrics["passed"], verdict(metrics)
+    assert verdict(metrics) == "PASSED: all 12 gates hold"
+
+
+def test_without_reference_arms_there_is_no_change(arms):
+    arm = compare({"oracle": arms["oracle"]})["arms"]["oracle"]
+    assert arm["biological_torque_change"]["vs_unpowered"]["mean"] is None
+    assert arm["effort"]["vs_no_exo"] is None
+
+
+def test_a_partial_run_never_passes(arms):
+    cut = walk("no_exo", partial=True)
+    found = judge(compare({"no_exo": cut}), [])
+    assert not found["passed"]
+    assert "partial run (no_exo)" in verdict(found)
+
+
+def test_no_arms_is_an_error():
+    with pytest.raises(ValueError, match="no arms"):
+        compare({})
+
+
+def test_a_recording_without_a_person_s_details_still_compares():
+    # What an imported trial offers: no activations, no exo, no metabolic rate, no pelvis.
+    found = compare({"trial": make({"angle/knee_flexion_r": np.zeros(1000)})}, skip_s=0.0)["arms"]["trial"]
+    assert found["speed_mps"] is None
+    assert found["effort"]["value"] is None
+    assert found["metabolic_w_per_kg"] == {}
+
+
+def test_table_shows_every_arm_and_the_figures(metrics):
+    from rich.console import Console
+
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(arms_table(metrics))
+    text = console.export_text()
+    for name in (*metrics["arms"], "−15.0%", "real-time factor", "wrong-direction torque"):
+        assert name in text
+
+
+def test_rows_have_a_cell_for_each_arm_and_no_change_against_itself(metrics):
+    found = rows(metrics, detail=True)
+    assert {len(row.cells) for row in found} == {5}
+    change = next(row for row in found if row.group == "Muscle effort" and row.label == "vs unpowered")
+    assert change.cells[1] == "–"
+    assert change.cells[3] == "−27.8%"
