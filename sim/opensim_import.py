@@ -65,8 +65,13 @@ _PLATE = re.compile(
 
 
 @dataclass(frozen=True)
-class Storage:
-    """An OpenSim table. names: columns without time. values: (n, len(names)). time: (n,) s."""
+class Table:
+    """An OpenSim table as its file has it: own signs, axes and units.
+
+    names: columns but time; a coordinate given by its path (``/jointset/hip_r/hip_flexion_r/value``) goes by
+    its short name. values: (n, len(names)). time: (n,) s. in_degrees: rotational coordinates are in degrees.
+    ``table[name]`` is one column, (n,); ``table["time"]`` the time.
+    """
 
     path: Path
     names: tuple[str, ...]
@@ -74,12 +79,15 @@ class Storage:
     values: FloatArray
     in_degrees: bool
 
-    def column(self, name: str) -> FloatArray:
-        """One column, (n,)."""
+    def __getitem__(self, name: str) -> FloatArray:
+        if name == "time":
+            return self.time
+        if name not in self.names:
+            raise KeyError(f"{self.path}: no column {name!r}{closest(name, self.names)}")
         return self.values[:, self.names.index(name)]
 
 
-def read_storage(path: str | Path) -> Storage:
+def read_table(path: str | Path) -> Table:
     """Read a .sto or .mot file. Raises FileNotFoundError; ValueError naming file and row or column."""
     path = Path(path)
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -92,7 +100,7 @@ def read_storage(path: str | Path) -> Storage:
     body = [(i + 1, line) for i, line in enumerate(lines) if i > end and line.strip()]
     if not body:
         raise ValueError(f"{path}: no column labels after 'endheader'")
-    labels = [label.strip() for label in body[0][1].strip().split("\t" if "\t" in body[0][1] else None)]
+    labels = [_short(label) for label in body[0][1].strip().split("\t" if "\t" in body[0][1] else None)]
     if labels[0].lower() != "time":
         raise ValueError(f"{path}: the first column is {labels[0]!r}, not 'time'")
     if len(set(labels)) != len(labels):
@@ -113,9 +121,12 @@ def read_storage(path: str | Path) -> Storage:
     if steps.max() > 5 * np.median(steps):
         row = body[int(np.argmax(steps)) + 2][0]
         raise ValueError(f"{path}: time jumps by {steps.max():.4g} s at line {row}")
-    return Storage(
-        path, tuple(labels[1:]), time, table[:, 1:], header.get("inDegrees", "no").strip() == "yes"
-    )
+    return Table(path, tuple(labels[1:]), time, table[:, 1:], header.get("inDegrees", "no").strip() == "yes")
+
+
+def _short(label: str) -> str:
+    parts = label.strip().split("/")
+    return parts[-2] if len(parts) > 1 and parts[-1] == "value" else label.strip()
 
 
 def _numbers(path: Path, row: int, line: str, labels: list[str]) -> list[float]:
@@ -159,7 +170,7 @@ def import_opensim(
     Raises FileNotFoundError; ValueError naming file, row or column when a file is malformed, nothing in it is
     known, two files give the same column, or the files have no common time span.
     """
-    tables = [read_storage(path) for path in files]
+    tables = [read_table(path) for path in files]
     if not tables:
         raise ValueError("no files to import")
     grid = _common_grid(tables, rate_hz)
@@ -202,7 +213,7 @@ def _column_order(name: str) -> int:
     return families.index(name.split("/")[0])
 
 
-def _common_grid(tables: Sequence[Storage], rate_hz: float) -> FloatArray:
+def _common_grid(tables: Sequence[Table], rate_hz: float) -> FloatArray:
     start, stop = max(t.time[0] for t in tables), min(t.time[-1] for t in tables)
     ticks = np.arange(np.ceil(start * rate_hz - 1e-6), np.floor(stop * rate_hz + 1e-6) + 1)
     if len(ticks) < 2:
@@ -211,9 +222,7 @@ def _common_grid(tables: Sequence[Storage], rate_hz: float) -> FloatArray:
     return ticks / rate_hz
 
 
-def _smooth(
-    table: Storage, values: FloatArray, rate_hz: float, cutoff_hz: float | None = None
-) -> CubicSpline:
+def _smooth(table: Table, values: FloatArray, rate_hz: float, cutoff_hz: float | None = None) -> CubicSpline:
     """A column as a function of time, without what `rate_hz` cannot carry or what lies above the cutoff.
 
     Zero-phase Butterworth of 4th order, forward and backward.
@@ -232,19 +241,7 @@ def _smooth(
     return CubicSpline(even, signal)
 
 
-def _coordinates(table: Storage) -> dict[str, str]:
-    """Coordinate name -> the column that holds its value; paths end in ``/value``."""
-    found = {}
-    for name in table.names:
-        parts = name.strip("/").split("/")
-        if len(parts) == 1:
-            found[name] = name
-        elif parts[-1] == "value":
-            found[parts[-2]] = name
-    return found
-
-
-def _knee_sign(tables: Sequence[Storage], knee_positive: str | None) -> float:
+def _knee_sign(tables: Sequence[Table], knee_positive: str | None) -> float:
     """+1 where the source's knee angle is positive in flexion (Rajagopal), -1 in extension (gait2392)."""
     if knee_positive is not None:
         if knee_positive not in ("flexion", "extension"):
@@ -252,7 +249,7 @@ def _knee_sign(tables: Sequence[Storage], knee_positive: str | None) -> float:
         return 1.0 if knee_positive == "flexion" else -1.0
     knees = ("knee_angle_r", "knee_angle_l")
     for table in tables:
-        held = [table.column(name) for key, name in _coordinates(table).items() if key in knees]
+        held = [table[name] for name in knees if name in table.names]
         if held:
             angle = np.concatenate(held) * (np.pi / 180 if table.in_degrees else 1.0)
             if np.abs(angle).max() < np.deg2rad(20):
@@ -263,15 +260,14 @@ def _knee_sign(tables: Sequence[Storage], knee_positive: str | None) -> float:
     return 1.0
 
 
-def _joints(table: Storage, grid: FloatArray, knee: float) -> dict[str, FloatArray]:
+def _joints(table: Table, grid: FloatArray, knee: float) -> dict[str, FloatArray]:
     rate_hz = 1.0 / (grid[1] - grid[0])
     scale = np.pi / 180 if table.in_degrees else 1.0
-    coordinates = _coordinates(table)
     columns = {}
     for theirs, ours in _JOINT_OF_SIDED.items():
         sign = knee if theirs.startswith("knee") else 1.0
-        if theirs in coordinates:
-            angle = sign * scale * _finite(table, coordinates[theirs])
+        if theirs in table.names:
+            angle = sign * scale * _finite(table, theirs)
             columns[f"angle/{ours}"] = _smooth(table, angle, rate_hz)(grid)
             columns[f"velocity/{ours}"] = _smooth(table, angle, rate_hz, VELOCITY_CUTOFF_HZ)(grid, 1)
         if f"{theirs}_moment" in table.names:
@@ -281,12 +277,11 @@ def _joints(table: Storage, grid: FloatArray, knee: float) -> dict[str, FloatArr
     return columns
 
 
-def _pelvis(table: Storage, grid: FloatArray) -> dict[str, FloatArray]:
-    coordinates = _coordinates(table)
-    if not all(name in coordinates for name in _PELVIS):
+def _pelvis(table: Table, grid: FloatArray) -> dict[str, FloatArray]:
+    if not all(name in table.names for name in _PELVIS):
         return {}
     rate_hz = 1.0 / (grid[1] - grid[0])
-    x, y, z = _to_world(*(_finite(table, coordinates[name]) for name in _PELVIS))
+    x, y, z = _to_world(*(_finite(table, name) for name in _PELVIS))
     columns = {f"pelvis/{a}": _smooth(table, v, rate_hz)(grid) for a, v in zip("xyz", (x, y, z), strict=True)}
     for axis, values in zip("xyz", (x, y, z), strict=True):
         columns[f"pelvis/v{axis}"] = _smooth(table, values, rate_hz, VELOCITY_CUTOFF_HZ)(grid, 1)
@@ -298,7 +293,7 @@ def _to_world(x: FloatArray, y: FloatArray, z: FloatArray) -> tuple[FloatArray, 
     return x, -z, y
 
 
-def _plate(table: Storage, grid: FloatArray, side: str) -> tuple[dict[str, FloatArray], FloatArray]:
+def _plate(table: Table, grid: FloatArray, side: str) -> tuple[dict[str, FloatArray], FloatArray]:
     """Force and centre of pressure under one foot, and the times of its heel strikes in the whole file."""
     held = {}
     for name in table.names:
@@ -324,7 +319,7 @@ def _plate(table: Storage, grid: FloatArray, side: str) -> tuple[dict[str, Float
 
 
 def _centre_of_pressure(
-    table: Storage, grid: FloatArray, side: str, held: dict[str, str], loaded: NDArray[np.bool_]
+    table: Table, grid: FloatArray, side: str, held: dict[str, str], loaded: NDArray[np.bool_]
 ) -> dict[str, FloatArray]:
     """Where the foot is loaded; NaN elsewhere, where plates report nonsense."""
     time, on_grid = table.time[loaded], np.interp(grid, table.time, loaded.astype(float)) > 0.99
@@ -365,7 +360,7 @@ def _phases(strikes: dict[str, FloatArray], grid: FloatArray) -> dict[str, Float
     return phases
 
 
-def _emg(table: Storage, grid: FloatArray, emg_side: str | None) -> dict[str, FloatArray]:
+def _emg(table: Table, grid: FloatArray, emg_side: str | None) -> dict[str, FloatArray]:
     held: dict[str, list[FloatArray]] = {}
     for name in table.names:
         label, side = (name[:-2], name[-1]) if name[-2:] in ("_r", "_l") else (name, emg_side)
@@ -385,8 +380,8 @@ def _emg(table: Storage, grid: FloatArray, emg_side: str | None) -> dict[str, Fl
     }
 
 
-def _finite(table: Storage, name: str) -> FloatArray:
-    values = table.column(name)
+def _finite(table: Table, name: str) -> FloatArray:
+    values = table[name]
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         raise ValueError(f"{table.path}: column {name!r} is not finite at time {table.time[row]:.4f}")

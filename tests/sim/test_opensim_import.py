@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exotwin.sim.opensim_import import import_opensim, read_storage
+from exotwin.sim.opensim_import import import_opensim, read_table
 from exotwin.sim.recording import Recording, read_recording
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -176,6 +176,17 @@ def test_other_dialect_gives_the_same_recording(walk: Recording, tmp_path: Path)
         np.testing.assert_allclose(values[30:-30], expected[30:-30], atol=0.01 * size, err_msg=name)
 
 
+def test_read_table_gives_the_file_as_it_is() -> None:
+    table = read_table(COORDINATES)
+    time, angle = raw(COORDINATES)
+    np.testing.assert_array_equal(table["time"], time)
+    np.testing.assert_array_equal(table["pelvis_tilt"], angle["pelvis_tilt"])
+    with pytest.raises(
+        KeyError, match=r"coordinates\.sto: no column 'pelvis_tlt'; did you mean 'pelvis_tilt'"
+    ):
+        table["pelvis_tlt"]
+
+
 def test_knee_sign_can_be_said_and_must_be_where_it_cannot_be_told(tmp_path: Path) -> None:
     columns = gait()
     path = write(tmp_path / "a.sto", columns)
@@ -292,7 +303,7 @@ def test_any_damage_is_a_named_error_or_a_sound_table(tmp_path: Path, cut: float
     at = int(cut * len(text))
     path.write_text(text[:at] + junk + (text[at:] if len(junk) % 2 else ""), encoding="utf-8")
     try:
-        table = read_storage(path)
+        table = read_table(path)
     except ValueError as error:
         message = str(error)
     else:
