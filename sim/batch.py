@@ -1,0 +1,216 @@
+"""Many people stepped at once: the compiled policy step that training runs over threads.
+
+One call moves every person of a batch on by one policy period (20 ms) and returns observations, rewards and falls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from .body import Body, Embodiment, Exo, Work
+from .bridge import ACT, QPOS, QVEL, XFRC_APPLIED, view
+from .exo import DriveState
+from .nervous import (
+    DRIFT,
+    EFFORT,
+    EFFORT_COUNT,
+    JOINTS_OF_LEG,
+    LANE,
+    N_ACTIONS,
+    N_JOINTS,
+    N_MUSCLES,
+    SPEED,
+    STRIDE_TIME,
+    advance,
+    euler_angles,
+    forward,
+    moment_arms,
+    muscle_state,
+    observe,
+)
+from .reference import ANGLE, PELVIS, SLOPE
+
+ROOT = 1  # body id of the pelvis' free root
+
+# Reward: imitation of joint angles and rates, pelvis, wanted velocity; less effort and restless actions.
+W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY = 0.4, 0.1, 0.2, 0.3
+C_EFFORT, C_ACTION, C_CHANGE = 0.5, 0.004, 0.01
+# A fall: pelvis this far below the reference (m per unit of scale), or turned this far (rad).
+FALL_DROP, FALL_PITCH, FALL_ROLL, FALL_YAW = 0.16, 0.6, 0.5, 0.8
+
+
+def stack(people: Sequence[Embodiment]) -> tuple[Body, Exo, Work]:
+    """Bodies, devices and work arrays of people with the same device, stacked; each person's arrays become views.
+
+    Counts (nq, ...), the time step and actuator tables are shared.
+    """
+    shared = {"timestep", "nq", "nv", "nu", "nbody", "moments", "tables"}
+
+    def gather(kind: type, items: list[Any]) -> Any:
+        columns = []
+        for name, first in zip(kind._fields, items[0], strict=True):  # type: ignore[attr-defined]
+            same = name in shared or isinstance(first, tuple)
+            columns.append(first if same else np.stack([getattr(item, name) for item in items]))
+        return kind(*columns)
+
+    body = gather(Body, [p.body for p in people])
+    exo = gather(Exo, [p.exo for p in people])
+    work = gather(Work, [p.work for p in people])
+    stacked = (body, exo._replace(drive_state=gather(DriveState, [p.exo.drive_state for p in people])), work)
+    for i, person in enumerate(people):
+        _, person.exo, person.work = pick.py_func(stacked, i)
+    return stacked
+
+
+@njit(cache=True, nogil=True)
+def pick(batch: Any, i: int) -> Any:
+    """Body, Exo and Work of the i-th person of a stack."""
+    b, e, w = batch
+    body = Body(
+        b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.table[i], b.speeds[i],
+        b.calcn[i], b.toes[i], b.mass[i], b.scale[i], b.ground[i], b.timestep, b.nq, b.nv, b.nu, b.nbody, b.moments,
+    )  # fmt: skip
+    exo = Exo(
+        e.joint[i], e.qpos[i], e.dof[i], e.ctrl[i], e.stiffness[i], e.damping[i], e.tables,
+        DriveState(e.drive_state.line[i], e.drive_state.cursor[i], e.drive_state.torque[i]), e.torque[i], e.velocity[i],
+    )  # fmt: skip
+    work = Work(
+        w.reference[i], w.torque[i], w.exo_torque[i], w.capacity[i], w.passive[i], w.arms[i], w.activation[i],
+        w.foot_force[i],
+    )  # fmt: skip
+    return body, exo, work
+
+
+@njit(cache=True, nogil=True)
+def settle(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any) -> None:
+    """After `Embodiment.place`: recruit for the pose, start the muscles there, and bring forces up to date."""
+    work.activation[:] = 0.02
+    for _ in range(3):
+        forward(functions, pointers, body, exo, state, action, work)
+    from_optimum(pointers, work)
+    forward(functions, pointers, body, exo, state, action, work)
+    state[EFFORT], state[EFFORT_COUNT] = 0.0, 0.0
+
+
+@njit(cache=True, nogil=True)
+def from_optimum(pointers: Any, work: Any) -> None:
+    """Set the activations to the last static optimum."""
+    act = view(pointers[ACT], N_MUSCLES)
+    for m in range(N_MUSCLES):
+        act[m] = work.activation[m]
+
+
+@njit(cache=True, nogil=True)
+def has_fallen(pointers: Any, body: Any, work: Any) -> bool:
+    """Whether the pelvis is too low or turned too far, or the state is not finite."""
+    qpos = view(pointers[QPOS], body.nq)
+    qvel = view(pointers[QVEL], body.nv)
+    yaw, pitch, roll = euler_angles(qpos[3:7])
+    drop = work.reference[PELVIS] + body.ground - qpos[2]
+    if not np.isfinite(qpos[2]) or not np.isfinite(np.sum(qvel)):
+        return True
+    return bool(
+        drop > FALL_DROP * body.scale
+        or abs(pitch) > FALL_PITCH
+        or abs(roll) > FALL_ROLL
+        or abs(yaw) > FALL_YAW
+    )
+
+
+@njit(cache=True, nogil=True)
+def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, work: Any) -> float:
+    """Reward of one policy period, at its end; work.reference is the reference there."""
+    qpos = view(pointers[QPOS], body.nq)
+    qvel = view(pointers[QVEL], body.nv)
+    ref = work.reference
+    rate = 1.0 / state[STRIDE_TIME]
+    angle, velocity = 0.0, 0.0
+    for j in range(N_JOINTS):
+        if j % JOINTS_OF_LEG < 5:
+            e = qpos[body.qpos[j]] - ref[ANGLE + j]
+            angle += e * e
+            e = qvel[body.dof[j]] - rate * ref[SLOPE + j]
+            velocity += e * e
+    yaw, pitch, roll = euler_angles(qpos[3:7])
+    dz = qpos[2] - body.ground - ref[PELVIS]
+    dpitch, droll, dyaw = pitch + ref[PELVIS + 1], roll - ref[PELVIS + 2], yaw - ref[PELVIS + 3]
+    lane = qpos[1] - state[LANE]
+    dv = qvel[0] - state[SPEED]
+    effort = state[EFFORT] / max(1.0, state[EFFORT_COUNT])
+    size, change = 0.0, 0.0
+    for a in range(N_ACTIONS):
+        size += action[a] * action[a]
+        change += (action[a] - previous[a]) ** 2
+    return float(
+        W_ANGLE * np.exp(-4.0 * angle)
+        + W_RATE * np.exp(-0.015 * velocity)
+        + W_PELVIS * np.exp(-40.0 * dz * dz - 10.0 * (dpitch * dpitch + droll * droll + dyaw * dyaw))
+        + W_VELOCITY
+        * np.exp(-5.0 * dv * dv - 2.0 * qvel[1] * qvel[1] - 10.0 * state[DRIFT] ** 2 - 4.0 * lane * lane)
+        - C_EFFORT * effort
+        - C_ACTION * size / N_ACTIONS * N_ACTIONS
+        - C_CHANGE * change
+    )
+
+
+@njit(cache=True, nogil=True)
+def assist(
+    pointers: Any, body: Any, exo: Any, gain: Any, offset: Any, memory: Any, work: Any, command: Any
+) -> None:
+    """Exo torque of a training episode: a share of the person's own torque, smoothed, plus a slow random part."""
+    if len(exo.joint) == 0:
+        return
+    muscle_state(pointers, body, work.capacity, work.passive)
+    moment_arms(pointers, body, work.arms)
+    act = view(pointers[ACT], N_MUSCLES)
+    for i in range(len(exo.joint)):
+        torque = 0.0
+        for m in range(N_MUSCLES):
+            torque += work.arms[exo.joint[i], m] * (work.passive[m] + work.capacity[m] * act[m])
+        memory[i] += 0.3 * (torque - memory[i])
+        command[i] = gain[i] * memory[i] + offset[i]
+
+
+@njit(cache=True, nogil=True)
+def policy_step(
+    functions: Any,
+    pointers: Any,
+    batch: Any,
+    state: Any,
+    actions: Any,
+    previous: Any,
+    push: Any,
+    gain: Any,
+    offset: Any,
+    memory: Any,
+    control_steps: int,
+    control_periods: int,
+    observations: Any,
+    rewards: Any,
+    fallen: Any,
+    start: int,
+    stop: int,
+) -> None:
+    """One policy period of the people start..stop; it holds no lock, so threads may share a batch. batch: stacked Body, Exo and Work (see `stack`).
+
+    actions, previous: (n, N_ACTIONS), already clipped. push: (n, 3) N on the pelvis, training only.
+    """
+    for i in range(start, stop):
+        body, exo, work = pick(batch, i)
+        command = np.zeros(len(exo.joint))
+        state[i, EFFORT], state[i, EFFORT_COUNT] = 0.0, 0.0
+        applied = view(pointers[i, XFRC_APPLIED], 6 * body.nbody)
+        for axis in range(3):
+            applied[6 * ROOT + axis] = push[i, axis]
+        for _ in range(control_periods):
+            assist(pointers[i], body, exo, gain[i], offset[i], memory[i], work, command)
+            advance(functions, pointers[i], body, exo, state[i], actions[i], command, work, control_steps)
+        observe(functions, pointers[i], body, exo, state[i], actions[i], work, observations[i])
+        fallen[i] = has_fallen(pointers[i], body, work)
+        rewards[i] = reward(pointers[i], body, state[i], actions[i], previous[i], work)
+        if fallen[i]:
+            rewards[i] = 0.0

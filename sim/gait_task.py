@@ -1,0 +1,81 @@
+"""One gait to learn: its reference, commands, bodies, devices, disturbances and PPO settings, from one YAML file."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..controllers.interface import closest
+from .person import Subject
+
+Range = tuple[float, float]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PpoSettings(_Part):
+    """Proximal policy optimisation (Schulman 2017, arXiv:1707.06347) as stable-baselines3 names it."""
+
+    n_steps: int = 64
+    batch_size: int = 1024
+    n_epochs: int = 4
+    learning_rate: float = 5e-4
+    final_learning_rate: float = 1e-4
+    gamma: float = 0.97
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    target_kl: float = 0.03
+    hidden: int = 128
+    log_std: float = -1.2
+    output_scale: float = 0.1
+
+
+class GaitTask(_Part):
+    """What the policy of one gait is trained on. Forces N, torques Nm/kg, speeds m/s."""
+
+    name: str
+    reference: Literal["level_walk", "stand"]
+    mode: str
+    speed: Range
+    mass_kg: Range = (55.0, 100.0)
+    height_m: Range = (1.55, 1.92)
+    strength: Range = (0.9, 1.2)
+    devices: dict[str, int] = Field(description="number of people in each device; 'none' wears nothing")
+    episode_s: float = 10.0
+    speed_change_every_s: float = 5.0
+    push_n: Range = (0.0, 0.0)
+    push_s: float = 0.2
+    push_every_s: float = 3.0
+    assist_share: Range = (-0.1, 0.4)
+    assist_offset: float = 0.15
+    assist_probability: float = 0.7
+    steps: int = 6_000_000
+    ppo: PpoSettings = PpoSettings()
+
+    def subjects(self, rng: np.random.Generator, count: int) -> list[Subject]:
+        """Bodies drawn uniformly over the ranges; heavier than a body-mass index of 33 or lighter than 18 redrawn."""
+        drawn: list[Subject] = []
+        while len(drawn) < count:
+            mass, height = rng.uniform(*self.mass_kg), rng.uniform(*self.height_m)
+            if 18.0 <= mass / height**2 <= 33.0:
+                drawn.append(Subject(f"train{len(drawn)}", mass, height, rng.uniform(*self.strength)))
+        return drawn
+
+
+def load_gait_task(name_or_path: str | Path) -> GaitTask:
+    """A gait by its shipped name or a YAML path. Raises ValueError that names the nearest shipped gait."""
+    folder = Path(str(files("exotwin.assets") / "policies"))
+    path = Path(name_or_path)
+    if path.suffix != ".yaml":
+        path = folder / f"{name_or_path}.yaml"
+        if not path.exists():
+            known = sorted(p.stem for p in folder.glob("*.yaml"))
+            raise ValueError(f"no gait {str(name_or_path)!r}{closest(str(name_or_path), known)}")
+    return GaitTask.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
