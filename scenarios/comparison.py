@@ -41,7 +41,8 @@ def arm_metrics(
     return {
         "falls": int(recording.meta.get("falls", 0)),
         "partial": bool(recording.meta.get("partial", False)),
-        "seconds": float(recording.columns["time"][-1] - recording.columns["time"][0]),
+        "seconds": m.seconds(recording),
+        "skip_s": skip_s,
         "speed_mps": speed,
         "speed_deviation": (
             abs(speed / commanded_speed_mps - 1.0) if commanded_speed_mps and speed is not None else None
@@ -78,17 +79,20 @@ def compare(
 
     arms: recording by arm name; the other arguments as in `arm_metrics`. realtime_factors and recordings
     (file names) come from outside, for a recording knows neither: same seed, same bytes. A change is
-    value / reference - 1 (-0.1: 10 % less), None when the reference arm is not there. Torque changes are over the joints that any arm assisted.
+    value / reference - 1 (-0.1: 10 % less), None when the reference arm is not there. Torque
+    changes are over the joints that any arm assisted. An arm that ended within `skip_s` (a fall, Ctrl-C)
+    is measured from its start, for it has nothing else: its own ``skip_s`` says so.
     Returns the object of ``metrics.json`` but for ``gates`` and ``passed``, which `gates.judge` adds.
-    ValueError when there is no arm.
+    ValueError when there is no arm, or one of fewer than two samples.
     """
     if not arms:
         raise ValueError("no arms to compare")
     joints = tuple(j for j in JOINTS if any(j in m.assisted_joints(r) for r in arms.values()))
+    skips = {name: skip_s if m.seconds(r) > skip_s else 0.0 for name, r in arms.items()}
     found = {
         name: arm_metrics(
             r,
-            skip_s=skip_s,
+            skip_s=skips[name],
             joints=joints,
             commanded_speed_mps=commanded_speed_mps,
             device_mass_kg=device_mass_kg,
@@ -96,7 +100,7 @@ def compare(
         )
         for name, r in arms.items()
     }
-    steady = {name: m.after(r, skip_s) for name, r in arms.items()}
+    steady = {name: m.after(r, skips[name]) for name, r in arms.items()}
     for name, arm in found.items():
         arm["realtime_factor"] = (realtime_factors or {}).get(name)
         arm["recording"] = (recordings or {}).get(name)

@@ -35,6 +35,12 @@ def after(recording: Recording, skip_s: float) -> Recording:
     return replace(recording, columns={name: column[first:] for name, column in recording.columns.items()})
 
 
+def seconds(recording: Recording) -> float:
+    """Time from the first to the last sample, s; 0 for an empty recording."""
+    time = recording.columns["time"]
+    return float(time[-1] - time[0]) if time.size else 0.0
+
+
 def mass_kg(recording: Recording) -> float:
     """Body mass of the subject, without the exo."""
     return float(recording.meta["subject"]["mass_kg"])

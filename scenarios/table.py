@@ -55,6 +55,7 @@ def _summary(named: Mapping[str, dict[str, Any]], joints: list[str]) -> Iterator
         return Row(group, label, tuple(cells))
 
     yield row("Walking", "falls", "falls", "{:.0f}")
+    yield row("Walking", "simulated (s)", "seconds", "{:.1f}")
     yield row("Walking", "speed (m/s)", "speed_mps", "{:.3f}")
     yield row("Walking", "real-time factor", "realtime_factor", "{:.1f} x")
     for joint in dict.fromkeys(j for arm in arms for j in arm["estimator"]):

@@ -64,6 +64,16 @@ def test_a_partial_run_never_passes(arms):
     assert "partial run (no_exo)" in verdict(found)
 
 
+def test_an_arm_that_fell_early_is_judged_on_what_there_is(arms):
+    found = compare(
+        {"unpowered": arms["unpowered"], "oracle": walk("oracle", seconds=1.5, falls=1)}, skip_s=2.0
+    )
+    assert found["arms"]["oracle"]["falls"] == 1
+    assert found["arms"]["oracle"]["skip_s"] == 0.0
+    assert found["arms"]["oracle"]["seconds"] == pytest.approx(1.495)
+    assert found["arms"]["unpowered"]["skip_s"] == 2.0
+
+
 def test_no_arms_is_an_error():
     with pytest.raises(ValueError, match="no arms"):
         compare({})
