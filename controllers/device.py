@@ -6,6 +6,7 @@ by the real device alike. Every error names the bad key and the nearest right on
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -47,8 +48,9 @@ Vector = tuple[float, float, float]
 class Actuator(Config):
     """One drive: motor, transmission and its current loop, all seen at the joint.
 
-    The command passes a pure delay, a first-order low-pass at the torque bandwidth and the torque
-    limits, then drives the rotor (reflected inertia, Coulomb and viscous friction).
+    The command passes a pure delay, the torque limits, a first-order low-pass at the torque bandwidth and
+    the rate limit; near the speed limit the torque along the motion fades. What is left drives the rotor
+    (reflected inertia, Coulomb and viscous friction).
     """
 
     torque_min_nm: float
@@ -92,6 +94,8 @@ class ActuatedJoint(Config):
 class Attachment(Config):
     """A rigid piece of the device on a body segment, in the segment's frame (x forward, y up, z right).
 
+    Positions are for a person of 1.67 m and move with the body's size; the piece itself does not grow.
+
     `segment`: pelvis, femur, tibia, calcn or toes; all but the pelvis are mounted on both legs and the
     left one mirrored in z. inertia: principal moments about the piece's centre of mass. size: half
     lengths of the box it is drawn as.
@@ -106,10 +110,14 @@ class Attachment(Config):
 
 
 class ImuSpec(Config):
-    """IMU errors (white-noise density, turn-on bias, delay) and mounts; one error model for all sites."""
+    """IMU errors (white-noise density, turn-on bias, gain, range, delay) and mounts; one error model for all.
+
+    Every site's axes are its segment's: x forward, y up, z right when standing. The resolution is the
+    range over 2^(bits - 1); an infinite range is neither clipped nor quantised.
+    """
 
     class Mount(Config):
-        """A site on a segment (side in the name, e.g. ``thigh_r`` on ``femur_r``); position in its frame."""
+        """A site on a segment (both with their side: ``thigh_r`` on ``femur_r``); position in its frame."""
 
         site: str
         segment: str
@@ -121,6 +129,11 @@ class ImuSpec(Config):
     gyro_noise_density: float = Field(default=0.0, ge=0, description="rad/s/sqrt(Hz)")
     accel_bias_sd: float = Field(default=0.0, ge=0, description="m/s^2")
     gyro_bias_sd: float = Field(default=0.0, ge=0, description="rad/s")
+    accel_gain_sd: float = Field(default=0.0, ge=0)
+    gyro_gain_sd: float = Field(default=0.0, ge=0)
+    accel_range: float = Field(default=math.inf, gt=0, description="m/s^2")
+    gyro_range: float = Field(default=math.inf, gt=0, description="rad/s")
+    bits: int = Field(default=16, ge=8, le=32)
     delay_s: float = Field(default=0.0, ge=0)
 
 
@@ -159,6 +172,7 @@ class EmgSpec(Config):
     mvc_volts: float = Field(default=1e-3, gt=0)
     noise_volts: float = Field(default=0.0, ge=0)
     gain_sd: float = Field(default=0.0, ge=0)
+    envelope_cutoff_hz: float = Field(default=6.0, gt=0)
     delay_s: float = Field(default=0.0, ge=0)
 
     @field_validator("muscles")
@@ -183,7 +197,7 @@ class DeviceDescription(Config):
     name: str
     title: str
     control_rate_hz: float = Field(default=200.0, ge=100.0, le=1000.0)
-    body: str = "attachments"
+    body: str = Field(default="attachments", pattern=r"^(attachments|assist_sim:\w+)$")
     attachments: tuple[Attachment, ...] = ()
     joints: tuple[ActuatedJoint, ...]
     sensors: Sensors

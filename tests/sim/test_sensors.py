@@ -1,0 +1,274 @@
+"""Sensor errors against their definitions."""
+
+import numpy as np
+import pytest
+from exotwin.controllers.device import DeviceDescription, EmgSpec
+from exotwin.controllers.interface import ChannelLayout
+from exotwin.sim.sensors import FaultInjector, SensorFault, SensorSuite, SensorTruth, raw_emg
+
+RATE = 200.0
+
+
+def device(**sensors):
+    return DeviceDescription.model_validate(
+        {"name": "t", "title": "t", "joints": [], "sensors": sensors, "sources": ["none"]}
+    )
+
+
+def imu(**errors):
+    mounts = [{"site": s, "segment": s, "position_m": [0, 0, 0]} for s in ("pelvis", "shank_r")]
+    return {"imu": {"mounts": mounts} | errors}
+
+
+def encoder(**errors):
+    return {"encoder": {"joints": ["hip_flexion", "knee_flexion"]} | errors}
+
+
+def truth(value=0.0, **given):
+    shapes = {
+        "imu_acc": (2, 3),
+        "imu_gyro": (2, 3),
+        "encoder_angle": (4,),
+        "foot_force": (2,),
+        "foot_cop": (2, 2),
+        "excitation": (2,),
+    }
+    return SensorTruth(
+        time=0.0, **{k: np.broadcast_to(given.get(k, value), s).astype(float) for k, s in shapes.items()}
+    )
+
+
+def run(dev, truths, seed=0, rate=RATE):
+    """Measured values (ticks, channels) and the layout."""
+    suite = SensorSuite(dev, np.random.default_rng(seed), rate)
+    return np.array([suite.measure(t) for t in truths]), suite.layout
+
+
+def test_perfect_sensors_repeat_the_truth_in_the_order_of_the_layout():
+    dev = device(**imu(), **encoder(), insole={}, emg={"muscles": ["soleus"]})
+    acc, gyro = np.arange(6.0).reshape(2, 3), 10 + np.arange(6.0).reshape(2, 3)
+    perfect = truth(
+        imu_acc=acc,
+        imu_gyro=gyro,
+        encoder_angle=[0.1, 0.2, 0.3, 0.4],
+        foot_force=[300.0, 400.0],
+        foot_cop=[[0.1, 0.01], [0.2, -0.02]],
+        excitation=[0.3, 0.6],
+    )
+    values, layout = run(dev, [perfect])
+    said = dict(zip(layout.names, values[0], strict=True))
+    assert said["imu/shank_r/ay"] == acc[1, 1]
+    assert said["imu/pelvis/gz"] == gyro[0, 2]
+    assert said["encoder/knee_flexion_r/angle"] == 0.2
+    assert said["encoder/hip_flexion_l/angle"] == 0.3
+    assert said["encoder/hip_flexion_l/velocity"] == 0.0
+    assert (said["insole/l/force"], said["insole/l/cop_x"], said["insole/l/cop_y"]) == (400, 0.2, -0.02)
+    assert (said["emg_env/soleus_r"], said["emg_env/soleus_l"]) == (0.3, 0.6)
+
+
+@pytest.mark.parametrize("rate", [100.0, 200.0])
+def test_noise_has_its_density_up_to_half_the_rate(rate):
+    """The samples' one-sided power density (Welch) is density squared, their sd density sqrt(rate / 2)."""
+    from scipy.signal import welch
+
+    dev = device(**imu(accel_noise_density=0.002, gyro_noise_density=0.0003, rate_hz=rate))
+    values, _ = run(dev, [truth()] * 20000, rate=rate)
+    sd = values.std(axis=0).reshape(2, 6)
+    np.testing.assert_allclose(sd[:, :3], 0.002 * np.sqrt(rate / 2), rtol=0.05)
+    np.testing.assert_allclose(sd[:, 3:], 0.0003 * np.sqrt(rate / 2), rtol=0.05)
+    _, density = welch(values[:, 0], fs=rate, nperseg=256)
+    assert np.sqrt(density[2:-2].mean()) == pytest.approx(0.002, rel=0.05)
+    np.testing.assert_allclose(np.corrcoef(values.T) - np.eye(12), 0.0, atol=0.05)
+
+
+def test_bias_and_gain_are_drawn_once_a_run_with_their_spread():
+    dev = device(**imu(accel_bias_sd=0.1, gyro_bias_sd=0.02, accel_gain_sd=0.01))
+    suite = SensorSuite(dev, np.random.default_rng(0), RATE)
+    at_zero, at_ten = [], []
+    for seed in range(600):
+        suite.reset(np.random.default_rng(seed))
+        at_zero.append(suite.measure(truth()))
+        at_ten.append(suite.measure(truth(10.0)))
+    at_zero, at_ten = np.array(at_zero).reshape(-1, 2, 6), np.array(at_ten).reshape(-1, 2, 6)
+    np.testing.assert_allclose(at_zero[..., :3].std(), 0.1, rtol=0.05)
+    np.testing.assert_allclose(at_zero[..., 3:].std(), 0.02, rtol=0.05)
+    gain = (at_ten - at_zero) / 10.0 - 1.0
+    np.testing.assert_allclose(gain[..., :3].std(), 0.01, rtol=0.05)
+    np.testing.assert_allclose(gain[..., 3:], 0.0, atol=1e-12)
+
+
+def test_range_clips_and_bits_quantise():
+    dev = device(**imu(accel_range=40.0, bits=12))
+    values, layout = run(dev, [truth(x) for x in np.linspace(-60, 60, 1001)])
+    ax, gx = values[:, layout.index("imu/pelvis/ax")], values[:, layout.index("imu/pelvis/gx")]
+    step = 40.0 / 2**11
+    np.testing.assert_allclose(ax / step, np.rint(ax / step), atol=1e-9)
+    np.testing.assert_allclose(ax, np.clip(np.linspace(-60, 60, 1001), -40, 40), atol=step / 2 + 1e-12)
+    np.testing.assert_allclose(gx, np.linspace(-60, 60, 1001))
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 3])
+def test_delay_is_exact(ticks):
+    dev = device(**imu(delay_s=ticks / RATE), **encoder())
+    signal = np.sin(np.arange(50.0))
+    values, layout = run(dev, [truth(x) for x in signal])
+    late = values[:, layout.index("imu/pelvis/ax")]
+    np.testing.assert_array_equal(late[ticks:], signal[: len(signal) - ticks])
+    np.testing.assert_array_equal(late[:ticks], signal[0])
+    np.testing.assert_array_equal(values[:, layout.index("encoder/hip_flexion_r/angle")], signal)
+
+
+def test_encoder_quantises_angle_and_filters_its_difference():
+    resolution, cutoff = 0.001, 20.0
+    dev = device(**encoder(resolution_rad=resolution, velocity_cutoff_hz=cutoff))
+    t = np.arange(2000) / RATE
+    angle = 0.5 * np.sin(2 * np.pi * 1.0 * t)
+    values, layout = run(dev, [truth(x) for x in angle])
+    said = values[:, layout.index("encoder/knee_flexion_l/angle")]
+    np.testing.assert_allclose(said, resolution * np.rint(angle / resolution), atol=1e-12)
+    velocity = values[:, layout.index("encoder/knee_flexion_l/velocity")]
+    # Frequency response at 1 Hz: backward difference, then the first-order lag of the same cut-off.
+    z = np.exp(2j * np.pi * 1.0 / RATE)
+    pole = np.exp(-2 * np.pi * cutoff / RATE)
+    response = RATE * (1 - 1 / z) * (1 - pole) / (1 - pole / z)
+    expected = 0.5 * np.imag(response * np.exp(2j * np.pi * t))
+    error = velocity[200:] - expected[200:]
+    assert np.abs(error).max() < 2 * resolution * RATE
+    assert error.std() < resolution * RATE / np.sqrt(
+        6
+    )  # what the difference of two roundings has before the lag
+
+
+def test_encoder_offset_does_not_touch_velocity():
+    dev = device(**encoder(offset_sd_rad=0.05))
+    values, layout = run(dev, [truth(x) for x in 0.01 * np.arange(100)])
+    angle = values[:, layout.index("encoder/hip_flexion_r/angle")]
+    offset = angle - 0.01 * np.arange(100)
+    assert 1e-4 < abs(offset[0]) < 0.3
+    np.testing.assert_allclose(offset, offset[0])
+    assert values[-1, layout.index("encoder/hip_flexion_r/velocity")] == pytest.approx(0.01 * RATE)
+
+
+def test_insole_samples_at_its_rate_and_holds():
+    dev = device(insole={"rate_hz": 50.0, "threshold_n": 20.0, "force_noise_n": 3.0})
+    values, layout = run(dev, [truth(foot_force=100.0 + i, foot_cop=0.1) for i in range(400)])
+    force = values[:, layout.index("insole/r/force")].reshape(-1, 4)
+    assert np.all(force == force[:, :1])
+    np.testing.assert_allclose(force[:, 0] - (100.0 + 4 * np.arange(100)), 0.0, atol=15.0)
+    assert len(np.unique(force[:, 0])) == 100
+
+
+def test_unloaded_insole_says_zero():
+    dev = device(insole={"rate_hz": RATE, "threshold_n": 20.0, "force_noise_n": 3.0, "cop_noise_m": 0.01})
+    values, layout = run(dev, [truth(foot_force=[0.0, 500.0], foot_cop=0.1)] * 200)
+    assert np.all(values[:, layout.indices([f"insole/r/{q}" for q in ("force", "cop_x", "cop_y")])] == 0.0)
+    assert values[:, layout.index("insole/l/cop_x")].std() == pytest.approx(0.01, rel=0.2)
+
+
+def test_emg_envelope_lags_scales_and_stays_between_0_and_1():
+    dev = device(emg={"muscles": ["soleus"], "noise_volts": 2e-5, "mvc_volts": 1e-3, "gain_sd": 0.2})
+    suite = SensorSuite(dev, np.random.default_rng(3), RATE)
+    steps = [truth(excitation=0.0)] * 100 + [truth(excitation=0.5)] * 5000
+    values = np.array([suite.measure(t) for t in steps])
+    assert values.min() >= 0.0
+    late = values[500:]
+    np.testing.assert_allclose(late.mean(axis=0), 0.5 * suite.emg_gain, rtol=0.01)
+    np.testing.assert_allclose(late.std(axis=0), 0.02, rtol=0.05)
+    # The lag's time constant is 1 / (2 pi 6 Hz) = 26.5 ms: 63 % after 5.3 ticks.
+    assert 0.55 < values[100 + 5].mean() / (0.5 * suite.emg_gain.mean()) < 0.8
+    assert np.all(np.array([suite.measure(truth(excitation=1.0)) for _ in range(200)]) <= 1.0)
+
+
+def test_same_seed_same_bytes():
+    dev = device(
+        **imu(accel_noise_density=0.01, accel_bias_sd=0.1),
+        **encoder(offset_sd_rad=0.01),
+        insole={"gain_sd": 0.1},
+        emg={"muscles": ["soleus"], "gain_sd": 0.1},
+    )
+    truths = [truth(0.3, foot_force=200.0)] * 600  # more than one block of noise
+    first, _ = run(dev, truths, seed=7)
+    again, _ = run(dev, truths, seed=7)
+    other, _ = run(dev, truths, seed=8)
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != other.tobytes()
+    suite = SensorSuite(dev, np.random.default_rng(8), RATE)
+    for t in truths:
+        suite.measure(t)
+    suite.reset(np.random.default_rng(7))
+    assert np.array([suite.measure(t) for t in truths]).tobytes() == first.tobytes()
+
+
+def test_measured_values_are_the_callers_own():
+    suite = SensorSuite(device(**imu()), np.random.default_rng(0), RATE)
+    first = suite.measure(truth(1.0))
+    kept = first.copy()
+    suite.measure(truth(2.0))
+    np.testing.assert_array_equal(first, kept)
+    first[:] = np.nan
+    assert np.all(np.isfinite(suite.measure(truth(2.0))))
+
+
+# --- raw EMG ---
+
+
+def test_raw_emg_has_the_amplitude_and_band_of_its_model():
+    from scipy.signal import welch
+
+    spec = EmgSpec(muscles=("soleus",), rate_hz=1000.0, mvc_volts=2e-3, noise_volts=1e-5)
+    excitation = np.column_stack([np.full(4000, 1.0), np.full(4000, 0.25), np.zeros(4000)])
+    volts = raw_emg(excitation, RATE, spec, np.random.default_rng(0), gain=np.array([1.0, 2.0, 1.0]))
+    assert volts.shape == (20000, 3)
+    np.testing.assert_allclose(volts.std(axis=0), [2e-3, 1e-3, 1e-5], rtol=0.05)
+    frequency, power = welch(volts[:, 0], fs=1000.0, nperseg=1024)
+    in_band = (frequency > 15) & (frequency < 460)
+    assert power[in_band].sum() > 0.97 * power.sum()
+    assert power[(frequency > 1.5) & (frequency < 7)].max() < 1e-3 * power[in_band].mean()
+
+
+def test_raw_emg_follows_the_excitation():
+    spec = EmgSpec(muscles=("soleus",), rate_hz=2000.0)
+    t = np.arange(6000) / RATE
+    excitation = (0.5 + 0.4 * np.sin(2 * np.pi * 1.0 * t))[:, None]
+    volts = raw_emg(excitation, RATE, spec, np.random.default_rng(0))
+    power = (volts[:, 0] ** 2).reshape(30, 2000).mean(axis=0).reshape(20, 100).mean(axis=1)
+    expected = (excitation[:200, 0].reshape(20, 10) ** 2).mean(axis=1) * spec.mvc_volts**2
+    np.testing.assert_allclose(power, expected, rtol=0.25)
+    assert np.corrcoef(power, expected)[0, 1] > 0.98
+
+
+# --- faults ---
+
+LAYOUT = ChannelLayout(["imu/thigh_r/ax", "imu/thigh_r/gx", "imu/shank_r/ax", "insole/r/force"])
+
+
+def test_faults_strike_their_channels_in_their_time_only():
+    injector = FaultInjector(
+        LAYOUT, [SensorFault(0.1, 0.2, "imu/thigh_r/*", "nan"), SensorFault(0.15, 0.3, "*/force", "hold")]
+    )
+    seen, names = [], []
+    for i in range(40):
+        values = np.full(4, float(i))
+        names.append(injector.apply(i / 100, values))
+        seen.append(values)
+    seen = np.array(seen)
+    expected = np.tile(np.arange(40.0)[:, None], (1, 4))
+    expected[10:20, :2] = np.nan
+    expected[15:30, 3] = 14.0
+    np.testing.assert_array_equal(seen, expected)
+    assert names[9] == ()
+    assert names[16] == ("nan:imu/thigh_r/*", "hold:*/force")
+    assert names[25] == ("hold:*/force",)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (SensorFault(0, 1, "imu/thigh_x/ax", "nan"), r"imu/thigh_x/ax.*imu/thigh_r/ax"),
+        (SensorFault(0, 1, "insole/*", "hald"), "hald.*hold"),
+        (SensorFault(1, 1, "insole/*", "nan"), "ends"),
+    ],
+)
+def test_bad_faults_are_named(fault, message):
+    with pytest.raises(ValueError, match=message):
+        FaultInjector(LAYOUT, [fault])
