@@ -58,7 +58,7 @@ def arm_metrics(
         "wrong_direction_fraction": m.wrong_direction_fraction(rest, powered),
         "exo": {j: m.exo_joint(rest, j) for j in powered},
         "fault_fraction": m.fault_fraction(recording),
-        "faults": sum(event["kind"] == "fault" for event in recording.meta.get("events", ())),
+        "faults": m.fault_count(recording),
         "grf": ground_force_metrics(recording, skip_s, device_mass_kg if recording.meta["device"] else 0.0),
         "gait": gait_summary(recording, skip_s),
         "angle_rms_deg": m.angle_rms_deg(recording, angle_reference or {}, skip_s),

@@ -233,6 +233,11 @@ def fault_mask(recording: Recording) -> NDArray[np.bool_]:
     return np.zeros(recording.columns["time"].size, dtype=bool) if faults is None else faults != ""
 
 
+def fault_count(recording: Recording) -> int:
+    """How often the exo went from healthy to faulty."""
+    return int(np.sum(np.diff(fault_mask(recording).astype(int), prepend=0) == 1))
+
+
 def fault_fraction(recording: Recording) -> float:
     """Share of samples at which any fault was active; 0 without the column."""
     return float(np.mean(fault_mask(recording)))

@@ -118,6 +118,8 @@ def test_fault_fraction_counts_samples_with_a_fault():
     fault = np.full(T.size, "", dtype="<U20")
     fault[500:1000] = "sensor_nan,watchdog"
     assert m.fault_fraction(make({"fault": fault})) == 0.25
+    assert m.fault_count(make({"fault": fault})) == 1
+    assert m.fault_count(make({"fault": np.roll(fault, -500)})) == 1
     assert m.fault_fraction(make({"pelvis/x": T})) == 0.0
 
 
