@@ -134,9 +134,8 @@ def test_encoder_quantises_angle_and_filters_its_difference():
     expected = 0.5 * np.imag(response * np.exp(2j * np.pi * t))
     error = velocity[200:] - expected[200:]
     assert np.abs(error).max() < 2 * resolution * RATE
-    assert error.std() < resolution * RATE / np.sqrt(
-        6
-    )  # what the difference of two roundings has before the lag
+    # The difference of two roundings has this much before the lag smooths it.
+    assert error.std() < resolution * RATE / np.sqrt(6)
 
 
 def test_encoder_offset_does_not_touch_velocity():
