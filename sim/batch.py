@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from .body import Body, Embodiment, Exo, Work
-from .bridge import ACT, QPOS, QVEL, XFRC_APPLIED, view
+from .bridge import ACT, QFRC_ACTUATOR, QPOS, QVEL, XFRC_APPLIED, view
 from .exo import DriveState
 from .nervous import (
     DRIFT,
@@ -32,13 +32,15 @@ from .nervous import (
     muscle_state,
     observe,
 )
-from .reference import ANGLE, PELVIS, SLOPE
+from .reference import ANGLE, MOMENT, PELVIS, SLOPE
 
 ROOT = 1  # body id of the pelvis' free root
 
-# Reward: imitation of joint angles and rates, pelvis, wanted velocity; less effort and restless actions.
-W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY = 0.4, 0.1, 0.2, 0.3
-C_EFFORT, C_ACTION, C_CHANGE = 0.5, 0.004, 0.01
+# Reward: imitation of joint angles and rates, pelvis, wanted velocity and joint moments; less effort, restless actions
+# and hard landings.
+W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY, W_MOMENT = 0.35, 0.1, 0.2, 0.25, 0.1
+C_EFFORT, C_ACTION, C_CHANGE, C_IMPACT = 0.5, 0.004, 0.01, 0.3
+HARD_LANDING = 1.25  # body weights on one foot, above which a landing costs
 # A fall: pelvis this far below the reference (m per unit of scale), or turned this far (rad).
 FALL_DROP, FALL_PITCH, FALL_ROLL, FALL_YAW = 0.16, 0.6, 0.5, 0.8
 
@@ -48,7 +50,7 @@ def stack(people: Sequence[Embodiment]) -> tuple[Body, Exo, Work]:
 
     Counts (nq, ...), the time step and actuator tables are shared.
     """
-    shared = {"timestep", "nq", "nv", "nu", "nbody", "moments", "tables"}
+    shared = {"timestep", "nq", "nv", "nu", "nbody", "moments", "nsensor", "tables"}
 
     def gather(kind: type, items: list[Any]) -> Any:
         columns = []
@@ -72,7 +74,8 @@ def pick(batch: Any, i: int) -> Any:
     b, e, w = batch
     body = Body(
         b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.table[i], b.speeds[i],
-        b.calcn[i], b.toes[i], b.mass[i], b.scale[i], b.ground[i], b.timestep, b.nq, b.nv, b.nu, b.nbody, b.moments,
+        b.calcn[i], b.toes[i], b.mass[i], b.scale[i], b.ground[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
+        b.moments, b.nsensor,
     )  # fmt: skip
     exo = Exo(
         e.joint[i], e.qpos[i], e.dof[i], e.ctrl[i], e.stiffness[i], e.damping[i], e.tables,
@@ -128,13 +131,20 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, wor
     qvel = view(pointers[QVEL], body.nv)
     ref = work.reference
     rate = 1.0 / state[STRIDE_TIME]
-    angle, velocity = 0.0, 0.0
+    actuator = view(pointers[QFRC_ACTUATOR], body.nv)
+    angle, velocity, moment = 0.0, 0.0, 0.0
     for j in range(N_JOINTS):
         if j % JOINTS_OF_LEG < 5:
             e = qpos[body.qpos[j]] - ref[ANGLE + j]
             angle += e * e
             e = qvel[body.dof[j]] - rate * ref[SLOPE + j]
             velocity += e * e
+            e = (actuator[body.dof[j]] + work.exo_torque[j] - ref[MOMENT + j]) / body.mass
+            moment += e * e
+    impact = 0.0
+    for side in range(2):
+        excess = max(0.0, work.foot_force[side, 2] / (9.81 * body.mass) - HARD_LANDING)
+        impact += excess * excess
     yaw, pitch, roll = euler_angles(qpos[3:7])
     dz = qpos[2] - body.ground - ref[PELVIS]
     dpitch, droll, dyaw = pitch + ref[PELVIS + 1], roll - ref[PELVIS + 2], yaw - ref[PELVIS + 3]
@@ -151,8 +161,10 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, wor
         + W_PELVIS * np.exp(-40.0 * dz * dz - 10.0 * (dpitch * dpitch + droll * droll + dyaw * dyaw))
         + W_VELOCITY
         * np.exp(-5.0 * dv * dv - 2.0 * qvel[1] * qvel[1] - 10.0 * state[DRIFT] ** 2 - 4.0 * lane * lane)
+        + W_MOMENT * np.exp(-2.0 * moment)
+        - C_IMPACT * min(1.0, impact)
         - C_EFFORT * effort
-        - C_ACTION * size / N_ACTIONS * N_ACTIONS
+        - C_ACTION * size
         - C_CHANGE * change
     )
 

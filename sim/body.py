@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, NamedTuple
 
 import mujoco
@@ -65,6 +66,7 @@ class Body(NamedTuple):
     nu: int
     nbody: int
     moments: int
+    nsensor: int
 
 
 class Exo(NamedTuple):
@@ -108,6 +110,13 @@ def build_model(
     if device is not None:
         attach_device(spec, device)
     add_floor(spec)
+    for joint in SIDED_JOINTS:
+        spec.add_sensor(
+            name=f"limit_{joint}",
+            type=mujoco.mjtSensor.mjSENS_JOINTLIMITFRC,
+            objtype=mujoco.mjtObj.mjOBJ_JOINT,
+            objname=joint,
+        )
     spec.option.timestep = timestep
     return spec.compile()
 
@@ -138,6 +147,12 @@ class Embodiment:
         )
         self.state = np.zeros(STATE_SIZE)
         self.action = np.zeros(N_ACTIONS)
+
+    def model_hash(self) -> str:
+        """SHA-256 of the compiled model, 16 hex digits: equal hashes mean equal bodies and devices."""
+        buffer = np.zeros(mujoco.mj_sizeModel(self.model), dtype=np.uint8)
+        mujoco.mj_saveModel(self.model, None, buffer)
+        return hashlib.sha256(buffer.tobytes()).hexdigest()[:16]
 
     def place(self, phase: float, speed: float, adaptation: float = 1.0) -> None:
         """Put the person on the reference at a gait phase, moving at `speed` m/s, with quiet muscles.
@@ -208,6 +223,7 @@ def _body(model: mujoco.MjModel, data: mujoco.MjData, subject: Subject, referenc
         nu=int(model.nu),
         nbody=int(model.nbody),
         moments=len(data.actuator_moment),
+        nsensor=int(model.nsensordata),
     )
 
 

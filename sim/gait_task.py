@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, ValidationError, model_validator
 
+from ..controllers.config import Config, explain
 from ..controllers.interface import closest
 from .person import Subject
 
 Range = tuple[float, float]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PpoSettings(_Part):
+class PpoSettings(Config):
     """Proximal policy optimisation (Schulman 2017, arXiv:1707.06347) as stable-baselines3 names it."""
 
     n_steps: int = 64
@@ -37,7 +34,7 @@ class PpoSettings(_Part):
     output_scale: float = 0.1
 
 
-class GaitTask(_Part):
+class GaitTask(Config):
     """What the policy of one gait is trained on. Forces N, torques Nm/kg, speeds m/s."""
 
     name: str
@@ -58,6 +55,19 @@ class GaitTask(_Part):
     assist_probability: float = 0.7
     steps: int = 6_000_000
     ppo: PpoSettings = PpoSettings()
+    curriculum: tuple[dict[str, Any], ...] = Field(
+        (), description="easier stages before the whole task, each the keys it changes (steps among them)"
+    )
+
+    @model_validator(mode="after")
+    def _stages_are_tasks(self) -> GaitTask:
+        self.stages()
+        return self
+
+    def stages(self) -> list[GaitTask]:
+        """The tasks to train on in order; the last is this one."""
+        own = self.model_dump(exclude={"curriculum"})
+        return [GaitTask.model_validate(own | stage) for stage in (*self.curriculum, {})] if self.curriculum else [self]
 
     def subjects(self, rng: np.random.Generator, count: int) -> list[Subject]:
         """Bodies drawn uniformly over the ranges; heavier than a body-mass index of 33 or lighter than 18 redrawn."""
@@ -78,4 +88,7 @@ def load_gait_task(name_or_path: str | Path) -> GaitTask:
         if not path.exists():
             known = sorted(p.stem for p in folder.glob("*.yaml"))
             raise ValueError(f"no gait {str(name_or_path)!r}{closest(str(name_or_path), known)}")
-    return GaitTask.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        return GaitTask.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise ValueError(f"{path}: {explain(error)}") from None

@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from ..controllers.device import DeviceDescription
 from .gait_env import GaitVecEnv
 from .gait_task import GaitTask
+from .nervous import POLICY_PERIOD
 from .policy import GaitPolicy
 
 CHECKPOINT_EVERY = 500_000  # steps
@@ -26,41 +27,42 @@ def train_gait(
     devices: dict[str, DeviceDescription],
     out: Path,
     seed: int = 0,
-    steps: int | None = None,
     resume: bool = False,
-    start_from: Path | None = None,
     threads: int = 2,
 ) -> Path:
-    """Train and write ``policy.npz`` into out; returns its path. Ctrl-C keeps the newest weights.
+    """Train through the task's stages and write ``policy.npz`` into out; returns its path.
 
-    steps: environment steps (default: the task's). resume: go on from ``out/checkpoint.zip``. start_from: weights of an
-    earlier checkpoint to begin with.
+    resume: go on from ``out/checkpoint.zip``. Ctrl-C writes the checkpoint and the policy as far as they are.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
-    env = GaitVecEnv(task, devices, seed, threads)
-    total = steps or task.steps
     checkpoint = out / "checkpoint.zip"
-    if resume and checkpoint.exists():
-        model = PPO.load(checkpoint, env=env, device="cpu")
-    else:
-        model = _new_model(task, env, seed)
-        if start_from is not None:
-            model.set_parameters(str(start_from), exact_match=False, device="cpu")
-    log = _Log(task, out, total)
+    model: PPO | None = None
+    begun = PPO.load(checkpoint, device="cpu").num_timesteps if resume and checkpoint.exists() else 0
+    log = _Log(out, total=sum(stage.steps for stage in task.stages()))
+    end = 0
     try:
-        model.learn(
-            max(0, total - model.num_timesteps),
-            callback=log,
-            reset_num_timesteps=False,
-        )
+        for number, stage in enumerate(task.stages()):
+            end += stage.steps
+            if begun >= end:
+                continue
+            env = GaitVecEnv(stage, devices, seed + number, threads)
+            if model is not None:
+                model.set_env(env)
+            elif begun:
+                model = PPO.load(checkpoint, env=env, device="cpu")
+            else:
+                model = _new_model(stage, env, seed)
+            log.stage, log.episode_s = number, stage.episode_s
+            model.learn(end - model.num_timesteps, callback=log, reset_num_timesteps=False)
     except KeyboardInterrupt:
-        log.console.print(f"[yellow]stopped at {model.num_timesteps:,} steps; go on with --resume")
-    model.save(checkpoint)
-    policy = policy_of(model, task.name)
+        log.console.print("[yellow]stopped; go on with --resume")
+    if model is None:
+        model = PPO.load(checkpoint, device="cpu")
+    log.save(model)
     target = out / "policy.npz"
-    policy.save(target)
+    policy_of(model, task.name).save(target)
     return target
 
 
@@ -113,26 +115,29 @@ def policy_of(model: PPO, gait: str) -> GaitPolicy:
 
 
 class _Log(BaseCallback):
-    """Writes ``log.csv``, the progress line and checkpoints."""
+    """Writes ``log.csv``, the progress line and checkpoints, over all stages of a run."""
 
-    FIELDS = ("steps", "wall_s", "steps_per_s", "episode_s", "episode_reward", "full_episodes", "log_std")
+    FIELDS = ("stage", "steps", "wall_s", "steps_per_s", "episode_s", "episode_reward", "whole", "log_std")
 
-    def __init__(self, task: GaitTask, out: Path, total: int) -> None:
+    def __init__(self, out: Path, total: int) -> None:
         super().__init__()
-        self.task, self.out, self.total = task, out, total
+        self.out, self.total = out, total
+        self.stage, self.episode_s = 0, 10.0
         self.console = Console()
         self.episodes: list[dict[str, Any]] = []
         self.begun = time.perf_counter()
+        self.first: int | None = None
         self.saved = 0
         self.rollouts = 0
 
     def _on_training_start(self) -> None:
-        self.saved = self.first = self.num_timesteps
+        if self.first is not None:
+            return
+        self.first = self.saved = self.num_timesteps
         path = self.out / "log.csv"
-        self.file = path.open("a" if self.first else "w", newline="", encoding="utf-8")
-        self.writer = csv.DictWriter(self.file, self.FIELDS)
-        if not self.first:
-            self.writer.writeheader()
+        with path.open("a" if self.first else "w", newline="", encoding="utf-8") as file:
+            if not self.first:
+                csv.DictWriter(file, self.FIELDS).writeheader()
 
     def _on_step(self) -> bool:
         self.episodes += [info["episode"] for info in self.locals["infos"] if info]
@@ -143,29 +148,32 @@ class _Log(BaseCallback):
         if self.rollouts % 20 or not self.episodes:
             return
         wall = time.perf_counter() - self.begun
-        lengths = np.array([e["l"] for e in self.episodes]) * 0.02
+        lengths = np.array([e["l"] for e in self.episodes]) * POLICY_PERIOD
         row = {
+            "stage": self.stage,
             "steps": self.num_timesteps,
             "wall_s": round(wall, 1),
-            "steps_per_s": round((self.num_timesteps - self.first) / wall),
+            "steps_per_s": round((self.num_timesteps - (self.first or 0)) / wall),
             "episode_s": round(float(lengths.mean()), 2),
             "episode_reward": round(float(np.mean([e["r"] for e in self.episodes])), 1),
-            "full_episodes": round(float(np.mean(lengths >= self.task.episode_s - 1e-6)), 3),
+            "whole": round(float(np.mean(lengths >= self.episode_s - 1e-6)), 3),
             "log_std": round(float(self.model.policy.log_std.detach().mean()), 3),
         }
         self.episodes.clear()
-        self.writer.writerow(row)
-        self.file.flush()
+        with (self.out / "log.csv").open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.FIELDS).writerow(row)
+        left = (self.total - self.num_timesteps) / max(1, row["steps_per_s"]) / 60.0
         self.console.print(
-            f"{row['steps']:>10,} of {self.total:,} steps  {row['steps_per_s']:,}/s  "
-            f"episode {row['episode_s']:.2f} s  whole {100 * row['full_episodes']:.0f} %  "
+            f"stage {self.stage}  {row['steps']:>10,} of {self.total:,} steps  {row['steps_per_s']:,}/s  "
+            f"{left:.0f} min left  episode {row['episode_s']:.2f} s  whole {100 * row['whole']:.0f} %  "
             f"reward {row['episode_reward']:.1f}"
         )
         if self.num_timesteps - self.saved >= CHECKPOINT_EVERY:
-            self.saved = self.num_timesteps
-            partial = self.out / "checkpoint.part.zip"
-            self.model.save(partial)
-            partial.replace(self.out / "checkpoint.zip")
+            self.save(self.model)
 
-    def _on_training_end(self) -> None:
-        self.file.close()
+    def save(self, model: Any) -> None:
+        """Replace the checkpoint at once, so that a kill never leaves half of one."""
+        self.saved = model.num_timesteps
+        partial = self.out / "checkpoint.part.zip"
+        model.save(partial)
+        partial.replace(self.out / "checkpoint.zip")

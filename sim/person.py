@@ -65,12 +65,14 @@ AXIS = {
 MIRRORED_AXES = ("hip_adduction", "hip_rotation")
 
 FOOT_RADIUS = 0.02
+# Contact time constant (s) and damping ratio: body weight on both feet sinks 4 mm, like heel pad and shoe.
+CONTACT = [0.02, 1.0]
 # Centres of the contact spheres (m, right foot): heel, lateral midfoot and ball on the calcaneus, and the toes.
-# They stand for bone plus 10 mm of sole; they alone touch the ground.
+# They stand for bone plus 10 mm of sole and a shoe's heel; they alone touch the ground.
 FOOT_SPHERES: dict[str, tuple[tuple[float, float, float], ...]] = {
     "calcn": (
-        (0.008, 0.0, 0.02),
-        (0.008, 0.0, -0.02),
+        (-0.008, 0.0, 0.02),
+        (-0.008, 0.0, -0.02),
         (0.09, 0.0, 0.03),
         (0.155, 0.0, 0.045),
         (0.17, 0.0, -0.025),
@@ -216,7 +218,7 @@ def _add_leg(spec: mujoco.MjSpec, pelvis: Any, subject: Subject, source: Any, si
                 conaffinity=0,
                 condim=3,
                 friction=[0.9, 0.005, 0.0001],
-                solref=[0.01, 1.0],
+                solref=CONTACT,
                 group=3,
             )
     thigh = np.linalg.norm(KNEE_IN_FEMUR) * s
@@ -394,7 +396,7 @@ def add_floor(spec: mujoco.MjSpec) -> None:
         contype=0,
         conaffinity=1,
         friction=[0.9, 0.005, 0.0001],
-        solref=[0.01, 1.0],
+        solref=CONTACT,
         condim=3,
         rgba=[0.82, 0.84, 0.86, 1],
     )

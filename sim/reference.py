@@ -30,6 +30,7 @@ TRUNK_LEAN = 0.04  # rad forward; the rigid trunk stands for the recorded lumbar
 # The trunk is rigid on the pelvis, so it would swing with the whole recorded pelvic list and rotation; people's
 # lumbar spine takes most of it up. These shares keep the trunk as steady as the recorded one.
 LIST_SHARE, ROTATION_SHARE = 0.3, 0.4
+HEEL_STRIKE_HEIGHT = 0.006  # m above the ground, where a heel that comes down counts as landed
 SINK = 0.002  # m; the soles rest this deep in the ground's compliance
 # Stride time and excursion against speed: T ~ v^-1/2, hip excursion ~ v^1/2 (Grieve 1968; measured again in Bovi
 # 2011 between 0.84 and 1.95 m/s). Joint moments grow more slowly; the exponent is fitted to the same table.
@@ -111,6 +112,7 @@ def build_walk_reference(coordinates: Path, moments: Path, mass_kg: float) -> Re
     body = _Body()
     tilt = harmonic.mean(*_single(angle, "pelvis_tilt"))
     recorded = np.stack([np.full(PHASES, tilt), pelvis_list, pelvis_rotation])
+    lift = harmonic.even(*_single(angle, "pelvis_ty"), *_single(angle, "pelvis_ty")[1:]) / REFERENCE_SCALE
     q = body.same_feet(q, recorded, pelvis)
     q = np.stack([harmonic.smooth(column) for column in q.T], axis=1)
 
@@ -122,7 +124,9 @@ def build_walk_reference(coordinates: Path, moments: Path, mass_kg: float) -> Re
         scaled[:, 0] = mean + (q[:, 0] - mean) * np.clip(ratio**HIP_EXPONENT, 0.6, 1.25)
         both = np.concatenate([scaled, np.roll(scaled, -PHASES // 2, axis=0)], axis=1)
         forces = tau * ratio**MOMENT_EXPONENT / REFERENCE_SCALE
-        height = harmonic.smooth(body.pelvis_height(both, pelvis), harmonics=4)
+        geometric = body.pelvis_height(both, pelvis)
+        # The pelvis rises and falls with the square of step length, so with speed (T ~ v^-1/2).
+        height = np.mean(geometric) + (lift - lift.mean()) * np.clip(ratio, 0.4, 1.4)
         trunk = np.concatenate([height[None], pelvis])
         table = np.zeros((PHASES, CHANNELS))
         table[:, ANGLE : ANGLE + 12] = both
@@ -133,7 +137,55 @@ def build_walk_reference(coordinates: Path, moments: Path, mass_kg: float) -> Re
         table[:, PELVIS : PELVIS + 4] = trunk.T
         table[:, PELVIS_SLOPE : PELVIS_SLOPE + 4] = np.stack([harmonic.derivative(c) for c in trunk], axis=1)
         tables.append(table)
-    return Reference(np.stack(tables), SPEEDS.copy())
+    tables_ = np.stack(tables)
+    # The recorded heel (in a shoe) meets the ground a little before ours does; phase 0 is our heel strike.
+    heel = body.heel_height(tables_[list(SPEEDS).index(SPEED)])
+    strike = int(np.argmax(heel[: PHASES // 4] < HEEL_STRIKE_HEIGHT))
+    return Reference(np.roll(tables_, -strike, axis=1), SPEEDS.copy())
+
+
+STAND = {"hip_flexion": 0.05, "hip_adduction": 0.0, "knee_flexion": 0.08}  # rad; a relaxed stance, chosen
+COM_AHEAD = 0.05  # m; people stand with the centre of mass about 5 cm in front of the ankles (Winter 1995)
+
+
+def build_stand_reference() -> Reference:
+    """Quiet standing: the ankle angle that puts the centre of mass over the feet, and the torques that hold it."""
+    from scipy.optimize import brentq
+
+    body = _Body()
+    model, data = body.model, body.data
+    leg = np.array([STAND.get(j, 0.0) for j in JOINTS])
+    pelvis = np.zeros(3)
+
+    def ahead(lean: float) -> float:
+        # Leaning forward from the ankles turns everything above them; the soles stay flat.
+        leg[4] = leg[3] - leg[0] + lean
+        pelvis[0] = -lean
+        body._pose(np.concatenate([leg, leg]), pelvis)
+        mujoco.mj_comPos(model, data)
+        return float(data.subtree_com[0][0] - data.xpos[model.body("talus_r").id][0] - COM_AHEAD)
+
+    lean = float(brentq(ahead, -0.2, 0.3))
+    ahead(lean)
+    data.qvel[:] = 0.0
+    data.qpos[2] = 2.0  # clear of everything: only gravity counts
+    mujoco.mj_forward(model, data)
+    torque = np.array(data.qfrc_bias)
+    weight = model.body_mass.sum() * 9.81
+    jacobian = np.zeros((3, model.nv))
+    for side in SIDES:
+        foot = model.body(f"calcn_{side}").id
+        point = np.array([data.subtree_com[0][0], data.xpos[foot][1], data.xpos[foot][2]])
+        mujoco.mj_jac(model, data, jacobian, None, point, foot)
+        torque -= jacobian[2] * weight / 2.0
+    dofs = [model.joint(f"{j}_{side}").dofadr[0] for side in SIDES for j in JOINTS]
+    both = np.concatenate([leg, leg])
+    table = np.zeros((2, PHASES, CHANNELS))
+    table[:, :, ANGLE : ANGLE + N_JOINTS] = both
+    table[:, :, MOMENT : MOMENT + N_JOINTS] = torque[dofs] / model.body_mass.sum()
+    table[:, :, PELVIS] = body.pelvis_height(both[None], pelvis[:, None])[0]
+    table[:, :, PELVIS + 1 : PELVIS + 4] = pelvis
+    return Reference(table, np.array([0.0, 1.0]), still=True)
 
 
 def _single(table: Any, name: str) -> tuple[FloatArray, FloatArray]:
@@ -196,6 +248,9 @@ class _Body:
         self.data = mujoco.MjData(self.model)
         self.joints = [self.model.joint(f"{joint}_{side}").qposadr[0] for side in SIDES for joint in JOINTS]
         self.foot = self.model.body("calcn_r").id
+        names = [self.model.geom(g).name for g in range(self.model.ngeom)]
+        self.soles = [g for g, name in enumerate(names) if name.startswith("calcn_r")]
+        self.both_soles = [g for g, name in enumerate(names) if name.startswith("calcn")]
 
     def _pose(self, q: FloatArray, pelvis: FloatArray) -> None:
         self.data.qpos[:3] = 0.0
@@ -204,7 +259,7 @@ class _Body:
         mujoco.mj_kinematics(self.model, self.data)
 
     def same_feet(self, q: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
-        """Right-leg angles that put the foot where it was although the pelvis is turned otherwise."""
+        """Right-leg angles (PHASES, 6) that put the foot where it was although the pelvis (3, PHASES) is turned otherwise."""
         from scipy.optimize import least_squares
 
         out = q.copy()
@@ -215,32 +270,39 @@ class _Body:
             position = self.data.xpos[self.foot].copy()
             frame = self.data.xmat[self.foot].reshape(3, 3).copy()
 
-            def miss(change: FloatArray, i: int = i, both: FloatArray = both) -> FloatArray:
+            def miss(
+                change: FloatArray,
+                i: int = i,
+                both: FloatArray = both,
+                position: FloatArray = position,
+                frame: FloatArray = frame,
+            ) -> FloatArray:
                 trial = both.copy()
                 trial[:5] += change
                 self._pose(trial, after[:, i])
                 turned = self.data.xmat[self.foot].reshape(3, 3)
                 return np.concatenate(
-                    [
-                        10 * (self.data.xpos[self.foot] - position),
-                        (turned[:, 0] - frame[:, 0]),
-                        0.05 * change,
-                    ]
+                    [10 * (self.data.xpos[self.foot] - position), turned[:, 0] - frame[:, 0], 0.05 * change]
                 )
 
             guess = least_squares(miss, guess, method="lm").x
             out[i, :5] += guess
         return out
 
+    def heel_height(self, table: FloatArray) -> FloatArray:
+        """Height of the right heel's sole above the ground along one speed's table, m."""
+        heights = np.zeros(len(table))
+        for i, row in enumerate(table):
+            self._pose(row[ANGLE : ANGLE + N_JOINTS], row[PELVIS + 1 : PELVIS + 4])
+            heights[i] = self.data.geom_xpos[self.soles[0]][2] - FOOT_RADIUS + row[PELVIS]
+        return heights
+
     def pelvis_height(self, both: FloatArray, pelvis: FloatArray) -> FloatArray:
-        """Height of the pelvis origin that rests the lower foot on the ground."""
-        soles = [
-            g for g in range(self.model.ngeom) if self.model.geom_type[g] == mujoco.mjtGeom.mjGEOM_SPHERE
-        ]
+        """Height of the pelvis origin that rests the lower foot on the ground; toes bend, so they do not count."""
         heights = np.zeros(len(both))
         for i, q in enumerate(both):
             self._pose(q, pelvis[:, i])
-            lowest = min(self.data.geom_xpos[g][2] for g in soles) - FOOT_RADIUS
+            lowest = min(self.data.geom_xpos[g][2] for g in self.both_soles) - FOOT_RADIUS
             heights[i] = -lowest - SINK
         return heights
 
@@ -258,15 +320,19 @@ def root_quaternion(tilt: float, list_: float, rotation: float) -> FloatArray:
 
 
 def main() -> None:
-    """Build the shipped reference again from the shipped recording."""
-    source = Path(str(files("exotwin.assets"))) / "recordings" / "opensim_walk"
-    reference = build_walk_reference(source / "coordinates.sto", source / "id_walk.sto", mass_kg=85.27)
-    target = Path(str(files("exotwin.assets"))) / "gait" / "level_walk.npz"
-    target.parent.mkdir(exist_ok=True)
-    np.savez_compressed(
-        target, table=reference.table.astype(np.float32), speeds=reference.speeds, still=reference.still
-    )
-    print(f"wrote {target}")
+    """Build the shipped references again, the walk from the shipped recording."""
+    assets = Path(str(files("exotwin.assets")))
+    source = assets / "recordings" / "opensim_walk"
+    references = {
+        "level_walk": build_walk_reference(source / "coordinates.sto", source / "id_walk.sto", mass_kg=85.27),
+        "stand": build_stand_reference(),
+    }
+    for name, reference in references.items():
+        target = assets / "gait" / f"{name}.npz"
+        np.savez_compressed(
+            target, table=reference.table.astype(np.float32), speeds=reference.speeds, still=reference.still
+        )
+        print(f"wrote {target.name}")
 
 
 if __name__ == "__main__":
