@@ -1,0 +1,163 @@
+"""Runs one arm of a scenario: the plant and a controller in closed loop, tick by tick."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..controllers.config import require_known
+from ..controllers.device import DeviceDescription
+from ..controllers.interface import FloatArray, SensorFrame
+from ..controllers.profile import MeanProfile, ProfileEstimator
+from ..controllers.protocols import Controller, ModeEstimate, TorqueEstimator
+from ..controllers.safety import SafetyConfig
+from ..controllers.stack import ControllerStack, ZeroController
+from ..sim.person import Subject
+from ..sim.plant import Plant
+from ..sim.recording import Recording
+from ..sim.runlog import RunLog
+from ..sim.sensors import SensorFault
+from .catalogue import find_bundle, profile_path
+from .scenario import Arm, Scenario
+
+GAIT_OF_TASK = {"walk": "level_walk", "stand": "stand"}
+WATCHDOG_S = 0.02  # the drives go to zero torque when no command has come for this long
+
+Progress = Callable[[float], None]
+
+
+@dataclass
+class ArmRun:
+    """What came out of one arm. realtime_factor: simulated over wall time of the loop. poses: (n, nq) for pictures."""
+
+    recording: Recording
+    realtime_factor: float
+    poses: FloatArray
+
+
+class TrueTorque:
+    """The oracle: a `TorqueEstimator` that reads the plant's true biological torque."""
+
+    channels: tuple[str, ...] = ()
+
+    def __init__(self, plant: Plant, joints: tuple[str, ...]) -> None:
+        self._plant, self.joints = plant, joints
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def update(self, frame: SensorFrame, mode: ModeEstimate) -> FloatArray:
+        """True biological torque now, Nm/kg."""
+        return self._plant.biological_torque(self.joints)
+
+
+def subject_of(scenario: Scenario) -> Subject:
+    """The scenario's person."""
+    who = scenario.subject
+    return Subject("scenario", who.mass_kg, who.height_m, who.strength)
+
+
+def build_plant(scenario: Scenario, arm: Arm, device: DeviceDescription) -> Plant:
+    """The plant of one arm; in arm ``none`` the device is not worn."""
+    require_known("task with a policy", [scenario.task], GAIT_OF_TASK)
+    worn = None if arm.controller == "none" else device
+    missing = tuple(
+        SensorFault(f.start_s, f.end_s, f.channels, "nan") for f in scenario.faults if worn and f.kind == "nan"
+    )
+    return Plant(subject_of(scenario), worn, GAIT_OF_TASK[scenario.task], scenario.adaptation, faults=missing)
+
+
+def build_controller(scenario: Scenario, arm: Arm, device: DeviceDescription, plant: Plant) -> Controller:
+    """The controller of one arm. Raises ValueError for channels that the device lacks or a bad custom controller."""
+    if arm.controller in ("none", "unpowered"):
+        return ZeroController(device.actuated if plant.device else ())
+    module, colon, attribute = arm.controller.partition(":")
+    if colon:
+        try:
+            factory = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"arm {arm.name!r}: {arm.controller}: {error}") from None
+        controller = factory(device, scenario.subject.mass_kg)
+        if not isinstance(controller, Controller):
+            raise ValueError(f"arm {arm.name!r}: {arm.controller} must return an object with reset() and step(frame)")
+        return controller
+    from ..estimators.runtime import OnnxEstimator, OnnxModeClassifier
+
+    estimator: TorqueEstimator
+    if arm.controller == "oracle":
+        estimator = TrueTorque(plant, device.actuated)
+    elif arm.controller == "profile":
+        estimator = ProfileEstimator(MeanProfile.from_json(profile_path()))
+    else:
+        estimator = OnnxEstimator(find_bundle(scenario.estimator))
+    return ControllerStack(
+        device,
+        OnnxModeClassifier(find_bundle(scenario.classifier)),
+        estimator,
+        scenario.assistance,
+        SafetyConfig(),
+        scenario.subject.mass_kg,
+    )
+
+
+class ArmLoop:
+    """The loop of one arm; `run` may be interrupted, `result` gives what there is."""
+
+    def __init__(self, scenario: Scenario, arm: Arm, device: DeviceDescription, seed: int) -> None:
+        self.scenario, self.arm, self.seed = scenario, arm, seed
+        self.plant = build_plant(scenario, arm, device)
+        self.controller = build_controller(scenario, arm, device, self.plant)
+        stack = self.controller if isinstance(self.controller, ControllerStack) else None
+        self.stack = stack
+        joints = stack.estimator.joints if stack else ()
+        self.log = RunLog(self.plant, scenario.duration_s, joints)
+        self.wall = 0.0
+        self.finished = False
+
+    def run(self, progress: Progress | None = None) -> None:
+        """Walk the scenario's duration, or until a fall."""
+        plant, log, scenario = self.plant, self.log, self.scenario
+        steps = round(scenario.duration_s * plant.rate)
+        tell = max(1, steps // 50)
+        torque = np.zeros(len(plant.device.actuated) if plant.device else 0)
+        dropouts = [f for f in scenario.faults if f.kind == "dropout"]
+        silence = 0
+        self.controller.reset()
+        begun = time.perf_counter()
+        try:
+            frame = plant.reset(scenario.speed_mps, np.random.default_rng(self.seed))
+            for k in range(steps):
+                faults: tuple[str, ...] = plant.active_faults
+                estimate = None
+                if frame is not None:
+                    if any(f.covers(frame.time) for f in dropouts):
+                        silence += 1
+                        faults = (*faults, "dropout")
+                        if silence > WATCHDOG_S * plant.rate:
+                            torque = np.zeros_like(torque)
+                    else:
+                        silence = 0
+                        command = self.controller.step(frame)
+                        torque, faults = command.torque, (*faults, *command.faults)
+                        if self.stack:
+                            estimate = self.stack.telemetry.estimate
+                log.add(frame, torque, estimate, faults)
+                frame = plant.step(torque)
+                if plant.fallen:
+                    log.event("fall")
+                    break
+                if progress and k % tell == 0:
+                    progress(k / steps)
+            self.finished = True
+        finally:
+            self.wall += time.perf_counter() - begun
+
+    def result(self) -> ArmRun:
+        """The recording so far, marked partial unless the run came to its end."""
+        recording = self.log.recording(self.scenario.name, self.arm.name, self.seed, partial=not self.finished)
+        seconds = self.log.ticks / self.plant.rate
+        return ArmRun(recording, seconds / self.wall if self.wall else 0.0, np.array(self.log.poses))

@@ -1,0 +1,127 @@
+"""Runs a scenario: every arm with the same seed, metrics, gates, recordings, report and video."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..controllers.device import JOINTS
+from ..sim.nervous import interpolate
+from ..sim.reference import ANGLE, CHANNELS, Reference
+from .arm import ArmLoop, ArmRun
+from .catalogue import find_device
+from .comparison import compare
+from .gait_cycles import FloatArray
+from .gates import judge
+from .report import write_report
+from .scenario import Scenario
+
+
+@dataclass
+class ScenarioResult:
+    """metrics: the content of metrics.json. interrupted: stopped by Ctrl-C, what is there is partial."""
+
+    metrics: dict[str, Any]
+    arms: dict[str, ArmRun]
+    out: Path
+    interrupted: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed in a whole run."""
+        return bool(self.metrics.get("passed")) and not self.interrupted
+
+
+def angle_reference(reference: Reference, speed: float) -> dict[str, FloatArray]:
+    """Reference joint angles over the gait cycle, joint without side -> (101,) rad."""
+    row, curves = np.zeros(CHANNELS), []
+    for phase in np.linspace(0.0, 1.0, 101):
+        interpolate(reference.table, reference.speeds, speed, phase, row)
+        curves.append(row[ANGLE : ANGLE + len(JOINTS)].copy())
+    columns = np.array(curves).T
+    # The toes are passive and have no reference.
+    return dict(zip(JOINTS[:-1], columns[:-1], strict=True))
+
+
+def run_scenario(
+    scenario: Scenario, seed: int, out: Path, console: Console | None = None, video: bool = True
+) -> ScenarioResult:
+    """Run all arms and write recordings, ``metrics.json``, ``report.html`` and ``video.mp4`` into out.
+
+    After Ctrl-C what there is gets written as ``*.partial.*``. Raises ValueError for what the scenario names
+    but does not exist, and for channels that the device lacks, before anything runs.
+    """
+    console = console or Console(quiet=True)
+    device = find_device(scenario.device)
+    loops = [ArmLoop(scenario, arm, device, seed) for arm in scenario.arms]
+    out.mkdir(parents=True, exist_ok=True)
+    runs: dict[str, ArmRun] = {}
+    interrupted = False
+    columns = (TextColumn("{task.description:>12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        for loop in loops:
+            task = progress.add_task(loop.arm.name, total=1.0)
+            try:
+                loop.run(lambda share, task=task: progress.update(task, completed=share))  # type: ignore[misc]
+            except KeyboardInterrupt:
+                interrupted = True
+            progress.update(task, completed=1.0)
+            if loop.log.ticks > 1:
+                runs[loop.arm.name] = loop.result()
+            if interrupted:
+                break
+    tag = ".partial" if interrupted else ""
+    if not runs:
+        return ScenarioResult({"passed": False}, {}, out, True)
+    files = {}
+    for name, run in runs.items():
+        files[name] = f"{name}{'.partial' if run.recording.meta['partial'] else ''}.parquet"
+        run.recording.write(out / files[name])
+    found = compare(
+        {name: run.recording for name, run in runs.items()},
+        skip_s=scenario.skip_s,
+        commanded_speed_mps=scenario.speed_mps or None,
+        device_mass_kg=worn_mass(loops),
+        angle_reference=(
+            angle_reference(loops[0].plant.person.reference.for_subject(loops[0].plant.subject), scenario.speed_mps)
+            if scenario.task == "walk"
+            else None
+        ),
+        realtime_factors={name: run.realtime_factor for name, run in runs.items()},
+        recordings=files,
+    )
+    metrics = judge(found, () if interrupted else scenario.gates)
+    if interrupted:
+        metrics["passed"] = False
+        metrics["partial"] = True
+    (out / f"metrics{tag}.json").write_text(json.dumps(metrics, indent=1, allow_nan=False), encoding="utf-8")
+    write_report(out / f"report{tag}.html", {n: r.recording for n, r in runs.items()}, metrics, scenario)
+    if video and not interrupted:
+        _video(scenario, loops, runs, out, console)
+    return ScenarioResult(metrics, runs, out, interrupted)
+
+
+def worn_mass(loops: list[ArmLoop]) -> float:
+    """Mass of the device, kg: what the model with it weighs more than the person."""
+    for loop in loops:
+        if loop.plant.device:
+            return float(loop.plant.person.model.body_mass.sum()) - loop.plant.subject.mass_kg
+    return 0.0
+
+
+def _video(scenario: Scenario, loops: list[ArmLoop], runs: dict[str, ArmRun], out: Path, console: Console) -> None:
+    from ..sim.rendering import render_video, rendering_backend, rendering_hint
+
+    if rendering_backend() is None:
+        console.print(f"[yellow]no video: {rendering_hint()}")
+        return
+    shown = next((loop for loop in reversed(loops) if loop.arm.name in ("estimator",)), loops[-1])
+    run = runs[shown.arm.name]
+    with console.status("rendering video.mp4"):
+        render_video(out / "video.mp4", shown.plant.subject, shown.plant.device, run.poses, fps=50)

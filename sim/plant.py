@@ -1,0 +1,223 @@
+"""The plant of the closed loop: one person, with or without a device, stepped a control period at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ..controllers.device import DeviceDescription
+from ..controllers.interface import SensorFrame
+from .batch import has_fallen, settle
+from .body import SIDED_JOINTS, SIDED_MUSCLES, Embodiment, physics_steps
+from .bridge import functions
+from .gait_task import load_gait_task
+from .nervous import LANE, N_OBSERVATIONS, POLICY_PERIOD, SPEED, STRIDE_TIME, advance, observe
+from .person import Subject
+from .policy import act, load_policy
+from .reference import load_reference
+from .sensors import FaultInjector, SensorFault, SensorSuite, SensorTruth
+from .truth import BLOCKS, ROW, read_truth
+
+FloatArray = NDArray[np.float64]
+
+
+@njit(cache=True, nogil=True)
+def _control_period(
+    functions: Any,
+    pointers: Any,
+    body: Any,
+    exo: Any,
+    state: Any,
+    action: Any,
+    command: Any,
+    work: Any,
+    network: Any,
+    observation: Any,
+    clock: Any,
+    policy_steps: int,
+    steps: int,
+    limits: Any,
+    row: Any,
+) -> bool:
+    """One control period of physics with the policy at its own rate; the truth at its end into row.
+
+    clock: (1,) physics steps until the policy speaks next. Returns whether the person has fallen.
+    """
+    left = steps
+    while left > 0:
+        if clock[0] == 0:
+            observe(functions, pointers, body, exo, state, action, work, observation)
+            act(network, observation, action)
+            clock[0] = policy_steps
+        now = min(left, clock[0])
+        advance(functions, pointers, body, exo, state, action, command, work, now)
+        clock[0] -= now
+        left -= now
+    read_truth(functions, pointers, body, exo, limits, state, work, row)
+    return bool(has_fallen(pointers, body, work))
+
+
+class Plant:
+    """One person performing one gait, and what the device on it measures.
+
+    device: what is worn, or None. gait: a shipped gait (its policy and reference). adaptation: share of the exo's
+    torque that the nervous system expects, 0 (naive) to 1 (adapted, as after practice). faults: sensor faults.
+    rng: all randomness of the run comes from it. Physics runs in steps of at most 2 ms that divide the control period.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        device: DeviceDescription | None,
+        gait: str = "level_walk",
+        adaptation: float = 1.0,
+        control_rate_hz: float | None = None,
+        faults: tuple[SensorFault, ...] = (),
+        policy: str | None = None,
+    ) -> None:
+        rate = control_rate_hz or (device.control_rate_hz if device else 200.0)
+        self.rate, self.subject, self.device, self.gait = rate, subject, device, gait
+        self.adaptation = adaptation
+        self.task = load_gait_task(gait)
+        self.steps = physics_steps(rate)
+        timestep = 1.0 / rate / self.steps
+        self.policy_steps = max(1, round(POLICY_PERIOD / timestep))
+        self.person = Embodiment(subject, device, load_reference(self.task.reference), timestep)
+        self.network = load_policy(policy or gait).network
+        model = self.person.model
+        self._limits = np.array(
+            [
+                [model.sensor(f"limit_{j}").adr[0], model.joint(j).range.mean()]
+                for j in SIDED_JOINTS
+            ]
+        )
+        self._functions = functions()
+        self._observation = np.zeros(N_OBSERVATIONS)
+        self._clock = np.zeros(1, dtype=np.int64)
+        self.row = np.zeros(ROW)
+        self._command = np.zeros(len(self.person.exo.joint))
+        self.layout = device.layout if device else None
+        self.suite: SensorSuite | None = None
+        self._faults = FaultInjector(device.layout, faults) if device else None
+        if device:
+            self._plan_sensors(device)
+        self.active_faults: tuple[str, ...] = ()
+
+    def _plan_sensors(self, device: DeviceDescription) -> None:
+        model, s = self.person.model, device.sensors
+        mounts = s.imu.mounts if s.imu else ()
+        self._acc = _sensor_index(model, [f"imu_{m.site}_acc" for m in mounts])
+        self._gyro = _sensor_index(model, [f"imu_{m.site}_gyro" for m in mounts])
+        encoders = [f"{j}_{side}" for side in ("r", "l") for j in (s.encoder.joints if s.encoder else ())]
+        # An encoder sits on the drive where there is one, else on the limb.
+        names = [f"exo_{j}" if j in device.actuated else j for j in encoders]
+        self._encoder = np.array([model.joint(n).qposadr[0] for n in names], dtype=np.int64)
+        muscles = [f"{m}_{side}" for side in ("r", "l") for m in (s.emg.muscles if s.emg else ())]
+        start = BLOCKS["excitation"][0]
+        self._emg = np.array([start + SIDED_MUSCLES.index(m) for m in muscles], dtype=np.int64)
+
+    def reset(self, speed: float, rng: np.random.Generator, phase: float | None = None) -> SensorFrame | None:
+        """Start a run at a walking speed (m/s) and gait phase (default: random); returns the first frame."""
+        person = self.person
+        person.place(float(rng.random()) if phase is None else phase, speed, self.adaptation)
+        settle(
+            self._functions, person.pointers, person.body, person.exo, person.state, person.action, person.work
+        )
+        self._clock[0] = 0
+        self._command[:] = 0.0
+        self.ticks, self.fallen = 0, False
+        read_truth(
+            self._functions,
+            person.pointers,
+            person.body,
+            person.exo,
+            self._limits,
+            person.state,
+            person.work,
+            self.row,
+        )
+        if self.device:
+            self.suite = SensorSuite(self.device, rng.spawn(1)[0], self.rate)
+            assert self._faults
+            self._faults.reset()
+        return self._frame()
+
+    @property
+    def time(self) -> float:
+        """s since the run began."""
+        return self.ticks / self.rate
+
+    def command_speed(self, speed: float) -> None:
+        """Ask the person to walk at another speed (m/s) from now on."""
+        state = self.person.state
+        state[SPEED] = speed
+        state[STRIDE_TIME] = self.person.reference.stride_time(speed, self.subject.scale)
+
+    def change_lane(self, y: float) -> None:
+        """Ask the person to walk on the line at world y (m)."""
+        self.person.state[LANE] = y
+
+    def step(self, torque: FloatArray | None = None) -> SensorFrame | None:
+        """Move on by one control period under a torque command (n_actuated,) Nm; the new frame, None without device.
+
+        Sets `fallen`. Raises ValueError for a command of the wrong length.
+        """
+        if torque is not None:
+            if len(torque) != len(self._command):
+                raise ValueError(f"{len(torque)} torques for {len(self._command)} actuated joints")
+            self._command[:] = torque
+        p = self.person
+        self.fallen = _control_period(
+            self._functions,
+            p.pointers,
+            p.body,
+            p.exo,
+            p.state,
+            p.action,
+            self._command,
+            p.work,
+            self.network,
+            self._observation,
+            self._clock,
+            self.policy_steps,
+            self.steps,
+            self._limits,
+            self.row,
+        )
+        self.ticks += 1
+        return self._frame()
+
+    def _frame(self) -> SensorFrame | None:
+        if self.suite is None or self.layout is None or self._faults is None:
+            return None
+        sensed, row = self.person.data.sensordata, self.row
+        grf, cop = BLOCKS["grf"][0], BLOCKS["foot_cop"][0]
+        values = self.suite.measure(
+            SensorTruth(
+                time=self.time,
+                imu_acc=sensed[self._acc],
+                imu_gyro=sensed[self._gyro],
+                encoder_angle=self.person.data.qpos[self._encoder],
+                foot_force=np.maximum(row[[grf + 2, grf + 5]], 0.0),
+                foot_cop=row[cop : cop + 4].reshape(2, 2),
+                excitation=row[self._emg],
+            )
+        )
+        self.active_faults = self._faults.apply(self.time, values)
+        return SensorFrame(self.time, values, self.layout)
+
+    def biological_torque(self, joints: tuple[str, ...]) -> FloatArray:
+        """True biological torque (Nm/kg) now at some joints, for the oracle."""
+        index = [SIDED_JOINTS.index(j) for j in joints]
+        muscle, ligament = BLOCKS["muscle"][0], BLOCKS["ligament"][0]
+        total = self.row[muscle : muscle + 12] + self.row[ligament : ligament + 12]
+        return total[index] / self.subject.mass_kg
+
+
+def _sensor_index(model: Any, names: list[str]) -> NDArray[np.int64]:
+    """(n, 3) positions of 3-vector sensors in sensordata."""
+    start = [model.sensor(n).adr[0] for n in names]
+    return np.array(start, dtype=np.int64)[:, None] + np.arange(3) if start else np.zeros((0, 3), np.int64)

@@ -1,0 +1,180 @@
+"""Collects what happens in a run of the plant, tick by tick, and turns it into a recording."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..controllers.device import SIDES
+from ..controllers.interface import FloatArray, SensorFrame
+from .body import SIDED_JOINTS, SIDED_MUSCLES
+from .metabolics import MuscleEnergetics, metabolic_rates
+from .plant import Plant
+from .recording import Recording
+from .truth import BLOCKS, CONTACT_THRESHOLD, ROW
+
+LICENCE = "CC BY 4.0 (synthetic, made by exotwin)"
+SLOW = 1.05  # m/s of commanded speed below which walking counts as slow
+VIDEO_EVERY = 0.02  # s between the poses kept for pictures
+
+
+def speed_class(mode: str, speed: float) -> str:
+    """``slow`` or ``normal`` for walking, nothing for other modes."""
+    return "" if mode != "walk" else "slow" if speed < SLOW else "normal"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what makes the numbers of a recording."""
+    return {name: version(name) for name in ("exotwin", "mujoco", "myo-sim", "numpy")}
+
+
+class RunLog:
+    """Room for one run of at most `seconds`; `add` once a control tick, then `recording`.
+
+    estimate_joints: joints the estimator answers for, with side.
+    """
+
+    def __init__(self, plant: Plant, seconds: float, estimate_joints: tuple[str, ...] = ()) -> None:
+        n = round(seconds * plant.rate) + 1
+        self.plant, self.estimate_joints = plant, estimate_joints
+        self.rows = np.zeros((n, ROW))
+        self.measured = np.full((n, len(plant.layout) if plant.layout else 0), np.nan)
+        self.estimates = np.full((n, len(estimate_joints)), np.nan)
+        self.commands = np.zeros((n, len(plant.device.actuated) if plant.device else 0))
+        self.faults = [""] * n
+        self.events: list[dict[str, Any]] = []
+        self.poses: list[FloatArray] = []
+        self._pose_every = max(1, round(VIDEO_EVERY * plant.rate))
+        self.ticks = 0
+
+    def add(
+        self,
+        frame: SensorFrame | None,
+        command: FloatArray | None = None,
+        estimate: FloatArray | None = None,
+        faults: tuple[str, ...] = (),
+    ) -> None:
+        """Keep the plant's present state with what was measured and commanded at it."""
+        k = self.ticks
+        self.rows[k] = self.plant.row
+        if frame is not None:
+            self.measured[k] = frame.values
+        if command is not None:
+            self.commands[k] = command
+        if estimate is not None and len(estimate):
+            self.estimates[k] = estimate
+        if faults:
+            self.faults[k] = ",".join(faults)
+        if self.faults[k] != (self.faults[k - 1] if k else ""):
+            self.event("fault" if self.faults[k] else "recovered", self.faults[k] or self.faults[k - 1])
+        if k % self._pose_every == 0:
+            self.poses.append(self.plant.person.data.qpos.copy())
+        self.ticks += 1
+
+    def event(self, kind: str, detail: str = "") -> None:
+        """Note that something happened now."""
+        self.events.append({"time": self.ticks / self.plant.rate, "kind": kind, "detail": detail})
+
+    def recording(self, scenario: str, arm: str, seed: int, partial: bool = False) -> Recording:
+        """Everything so far, in the columns of DESIGN.md."""
+        plant, n = self.plant, self.ticks
+        rows = self.rows[:n]
+        time = np.arange(n) / plant.rate
+        speeds = _block(rows, "command_speed")[:, 0]
+        mode = plant.task.mode
+        columns: dict[str, NDArray[Any]] = {
+            "time": time,
+            "mode": np.full(n, mode),
+            "speed_class": np.array([speed_class(mode, s) for s in speeds]),
+            "fault": np.array(self.faults[:n]),
+        }
+        grf = _block(rows, "grf")
+        for i, side in enumerate(SIDES):
+            columns[f"phase/{side}"] = contact_phase(time, grf[:, 3 * i + 2])
+        columns |= _named(rows, "angle", "angle/{}", SIDED_JOINTS)
+        columns |= _named(rows, "velocity", "velocity/{}", SIDED_JOINTS)
+        parts = {part: _block(rows, part) for part in ("muscle", "ligament", "exo")}
+        parts["biological"] = parts["muscle"] + parts["ligament"]
+        parts["net"] = parts["biological"] + parts["exo"]
+        for part, values in parts.items():
+            for j, joint in enumerate(SIDED_JOINTS):
+                columns[f"torque/{part}/{joint}"] = values[:, j]
+        columns |= _named(rows, "activation", "activation/{}", SIDED_MUSCLES)
+        columns |= _named(rows, "force", "force/{}", SIDED_MUSCLES)
+        columns |= _named(rows, "grf", "grf/{}", [f"{s}/{a}" for s in SIDES for a in "xyz"])
+        columns |= _named(rows, "cop", "cop/{}", [f"{s}/{a}" for s in SIDES for a in "xy"])
+        pelvis = ("x", "y", "z", "qw", "qx", "qy", "qz", "vx", "vy", "vz", "wx", "wy", "wz")
+        columns |= _named(rows, "pelvis", "pelvis/{}", pelvis)
+        if plant.layout and plant.device:
+            columns |= {name: self.measured[:n, i] for i, name in enumerate(plant.layout.names)}
+            for i, joint in enumerate(plant.device.actuated):
+                columns[f"command/{joint}"] = self.commands[:n, i]
+                columns[f"delivered/{joint}"] = columns[f"torque/exo/{joint}"]
+        columns |= {f"estimate/{joint}": self.estimates[:n, i] for i, joint in enumerate(self.estimate_joints)}
+        columns |= {f"metabolic/{k}": v for k, v in self._metabolic(rows).items()}
+        return Recording(
+            columns,
+            {
+                "subject": plant.subject.as_dict(),
+                "device": plant.device.name if plant.device else None,
+                "scenario": scenario,
+                "arm": arm,
+                "seed": seed,
+                "rate_hz": plant.rate,
+                "duration_s": n / plant.rate,
+                "versions": versions(),
+                "model_hash": plant.person.model_hash(),
+                "licence": LICENCE,
+                "events": self.events,
+                "partial": partial,
+                "falls": int(plant.fallen),
+            },
+        )
+
+    def _metabolic(self, rows: FloatArray) -> dict[str, FloatArray]:
+        muscle = self.plant.person.body.muscle
+        energetics = MuscleEnergetics.of(SIDED_MUSCLES, muscle[:, 0], muscle[:, 2])
+        active, force = _block(rows, "active_force"), _block(rows, "force")
+        return metabolic_rates(
+            energetics,
+            _block(rows, "excitation"),
+            _block(rows, "activation"),
+            _block(rows, "fibre_length"),
+            _block(rows, "fibre_velocity"),
+            active,
+            self.plant.subject.mass_kg,
+            passive_force=np.maximum(0.0, force - active),
+        )
+
+
+def _block(rows: FloatArray, name: str) -> FloatArray:
+    start, length = BLOCKS[name]
+    return rows[:, start : start + length]
+
+
+def _named(rows: FloatArray, block: str, pattern: str, names: Any) -> dict[str, FloatArray]:
+    values = _block(rows, block)
+    return {pattern.format(name): values[:, i] for i, name in enumerate(names)}
+
+
+def contact_phase(time: FloatArray, force: FloatArray) -> FloatArray:
+    """Phase 0..1 between heel strikes (rising force after at least 0.1 s of swing); NaN before two strikes.
+
+    Before the first and after the last strike it goes on at the nearest stride's pace.
+    """
+    loaded = force > CONTACT_THRESHOLD
+    rises = np.flatnonzero(loaded[1:] & ~loaded[:-1]) + 1
+    swing = max(1, round(0.1 / max(1e-9, time[1] - time[0]))) if len(time) > 1 else 1
+    strikes = time[[k for k in rises if k >= swing and not loaded[k - swing : k].any()]] if len(rises) else np.zeros(0)
+    if len(strikes) < 2:
+        return np.full(len(time), np.nan)
+    before = strikes[0] - (strikes[1] - strikes[0]) * np.arange(np.ceil(strikes[0] / (strikes[1] - strikes[0])), 0, -1)
+    last = strikes[-1] - strikes[-2]
+    after = strikes[-1] + last * np.arange(1, np.ceil((time[-1] - strikes[-1]) / last) + 1)
+    knots = np.concatenate([before, strikes, after])
+    return np.interp(time, knots, np.arange(len(knots))) % 1.0
+
+

@@ -1,0 +1,161 @@
+"""What is true at one instant, read from the physics in compiled code: one flat row a control tick.
+
+Torque split at each joint (DESIGN.md): `muscle` is the muscle forces through their moment arms, `ligament` the
+passive joint structures and range limits, `exo` what the device applies through its cuffs; biological = muscle +
+ligament, net = biological + exo. All are generalised forces of the same instant, so net is the inverse dynamics of
+the motion.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from .bridge import (
+    ACT,
+    ACTUATOR_FORCE,
+    ACTUATOR_LENGTH,
+    ACTUATOR_VELOCITY,
+    CFRC_EXT,
+    CTRL,
+    DATA,
+    MODEL,
+    QFRC_ACTUATOR,
+    QFRC_PASSIVE,
+    QPOS,
+    QVEL,
+    SENSOR_ACC,
+    SENSOR_POS,
+    SENSOR_VEL,
+    SENSORDATA,
+    SUBTREE_COM,
+    XMAT,
+    XPOS,
+    call,
+    view,
+)
+from .muscle_control import force_length, force_velocity
+from .nervous import N_JOINTS, N_MUSCLES, PHASE, SPEED, exo_torque
+
+ROOT = 1  # body id of the pelvis' free root
+CONTACT_THRESHOLD = 20.0  # N; below it a foot has no centre of pressure (a usual force-plate threshold)
+
+# Where each block of a row starts, and its length.
+BLOCKS: dict[str, tuple[int, int]] = {}
+_start = 0
+for _name, _length in (
+    ("angle", N_JOINTS),
+    ("velocity", N_JOINTS),
+    ("muscle", N_JOINTS),
+    ("ligament", N_JOINTS),
+    ("exo", N_JOINTS),
+    ("activation", N_MUSCLES),
+    ("excitation", N_MUSCLES),
+    ("force", N_MUSCLES),
+    ("active_force", N_MUSCLES),
+    ("fibre_length", N_MUSCLES),
+    ("fibre_velocity", N_MUSCLES),
+    ("grf", 6),
+    ("cop", 4),
+    ("foot_cop", 4),
+    ("pelvis", 13),
+    ("phase", 1),
+    ("command_speed", 1),
+):
+    BLOCKS[_name] = (_start, _length)
+    _start += _length
+ROW = _start
+
+_ANGLE, _VELOCITY, _MUSCLE, _LIGAMENT, _EXO = (BLOCKS[n][0] for n in ("angle", "velocity", "muscle", "ligament", "exo"))
+_ACTIVATION, _EXCITATION, _FORCE = (BLOCKS[n][0] for n in ("activation", "excitation", "force"))
+_ACTIVE, _FIBRE, _FIBRE_VELOCITY = (BLOCKS[n][0] for n in ("active_force", "fibre_length", "fibre_velocity"))
+_GRF, _COP, _FOOT_COP, _PELVIS = (BLOCKS[n][0] for n in ("grf", "cop", "foot_cop", "pelvis"))
+_PHASE, _SPEED = BLOCKS["phase"][0], BLOCKS["command_speed"][0]
+
+
+@njit(cache=True, nogil=True)
+def read_truth(
+    functions: Any, pointers: Any, body: Any, exo: Any, limits: Any, state: Any, work: Any, row: Any
+) -> None:
+    """Fill row (ROW,) for the present instant; forces must belong to the state (see `nervous.forward`).
+
+    limits: (12, 2) address of each joint's limit-force sensor and the middle of its range.
+    """
+    for function in (SENSOR_POS, SENSOR_VEL, SENSOR_ACC):
+        call(functions[function], pointers[MODEL], pointers[DATA])
+    qpos = view(pointers[QPOS], body.nq)
+    qvel = view(pointers[QVEL], body.nv)
+    actuator = view(pointers[QFRC_ACTUATOR], body.nv)
+    passive = view(pointers[QFRC_PASSIVE], body.nv)
+    sensors = view(pointers[SENSORDATA], body.nsensor)
+    exo_torque(qpos, qvel, body, exo, work.exo_torque)
+    for j in range(N_JOINTS):
+        d = body.dof[j]
+        row[_ANGLE + j] = qpos[body.qpos[j]]
+        row[_VELOCITY + j] = qvel[d]
+        row[_MUSCLE + j] = actuator[d]
+        limit = sensors[int(limits[j, 0])]
+        if row[_ANGLE + j] > limits[j, 1]:
+            limit = -limit
+        row[_LIGAMENT + j] = passive[d] - work.exo_torque[j] + limit
+        row[_EXO + j] = work.exo_torque[j]
+    act = view(pointers[ACT], N_MUSCLES)
+    ctrl = view(pointers[CTRL], N_MUSCLES)
+    force = view(pointers[ACTUATOR_FORCE], N_MUSCLES)
+    length = view(pointers[ACTUATOR_LENGTH], N_MUSCLES)
+    velocity = view(pointers[ACTUATOR_VELOCITY], N_MUSCLES)
+    for m in range(N_MUSCLES):
+        p = body.muscle[m]
+        fibre = (length[m] - p[1]) / p[0]
+        row[_ACTIVATION + m] = act[m]
+        row[_EXCITATION + m] = ctrl[m]
+        row[_FORCE + m] = -force[m]
+        row[_ACTIVE + m] = (
+            act[m] * p[2] * force_length(fibre, p[3], p[4]) * force_velocity(velocity[m] / (p[0] * p[5]), p[7])
+        )
+        row[_FIBRE + m] = fibre
+        row[_FIBRE_VELOCITY + m] = velocity[m]
+    _ground(pointers, body, row)
+    for i in range(7):
+        row[_PELVIS + i] = qpos[i]
+    for i in range(6):
+        row[_PELVIS + 7 + i] = qvel[i]
+    row[_PHASE] = state[PHASE]
+    row[_SPEED] = state[SPEED]
+
+
+@njit(cache=True, nogil=True)
+def _ground(pointers: Any, body: Any, row: Any) -> None:
+    """Ground reaction force, and its centre of pressure in the world and in the foot's frame.
+
+    MuJoCo gives the contact wrench about the whole body's centre of mass c; the centre of pressure is where the
+    horizontal moments vanish on the ground under the foot.
+    """
+    external = view(pointers[CFRC_EXT], 6 * body.nbody)
+    centre = view(pointers[SUBTREE_COM], 3 * body.nbody)[3 * ROOT : 3 * ROOT + 3]
+    positions = view(pointers[XPOS], 3 * body.nbody)
+    frames = view(pointers[XMAT], 9 * body.nbody)
+    for side in range(2):
+        calcn, toes = body.calcn[side], body.toes[side]
+        mx = external[6 * calcn] + external[6 * toes]
+        my = external[6 * calcn + 1] + external[6 * toes + 1]
+        fx = external[6 * calcn + 3] + external[6 * toes + 3]
+        fy = external[6 * calcn + 4] + external[6 * toes + 4]
+        fz = external[6 * calcn + 5] + external[6 * toes + 5]
+        row[_GRF + 3 * side], row[_GRF + 3 * side + 1], row[_GRF + 3 * side + 2] = fx, fy, fz
+        if fz < CONTACT_THRESHOLD:
+            row[_COP + 2 * side], row[_COP + 2 * side + 1] = np.nan, np.nan
+            row[_FOOT_COP + 2 * side], row[_FOOT_COP + 2 * side + 1] = 0.0, 0.0
+            continue
+        height = centre[2] - body.ground
+        x = centre[0] - (height * fx + my) / fz
+        y = centre[1] - (height * fy - mx) / fz
+        row[_COP + 2 * side], row[_COP + 2 * side + 1] = x, y
+        r = frames[9 * calcn : 9 * calcn + 9]
+        dx = x - positions[3 * calcn]
+        dy = y - positions[3 * calcn + 1]
+        dz = body.ground - positions[3 * calcn + 2]
+        row[_FOOT_COP + 2 * side] = r[0] * dx + r[3] * dy + r[6] * dz
+        row[_FOOT_COP + 2 * side + 1] = -(r[2] * dx + r[5] * dy + r[8] * dz)
