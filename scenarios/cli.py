@@ -1,0 +1,271 @@
+"""The command line. Exit codes: 0 all gates pass, 1 a gate fails, 2 bad input, 130 interrupted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+train_app = typer.Typer(no_args_is_help=True, help="Train the learned parts on a data set.")
+app.add_typer(train_app, name="train")
+console = Console()
+
+Out = Annotated[Path, typer.Option(help="folder for what comes out")]
+Seed = Annotated[int, typer.Option(help="seed of every random draw")]
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(help="a scenario's name, or a YAML file")],
+    device: Annotated[str | None, typer.Option(help="another device than the scenario's")] = None,
+    estimator: Annotated[str | None, typer.Option(help="another torque estimator (name or bundle folder)")] = None,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="folder for what comes out (default runs/SCENARIO)")] = None,
+    video: Annotated[bool, typer.Option(help="render video.mp4 where that is possible")] = True,
+) -> None:
+    """Simulate a scenario's arms, print the table and the verdict, write recordings, metrics, report and video."""
+    from .runner import run_scenario
+    from .scenario import load_scenario
+    from .table import arms_table, verdict_text
+
+    chosen = load_scenario(scenario)
+    changes: dict[str, Any] = {k: v for k, v in (("device", device), ("estimator", estimator)) if v}
+    chosen = chosen.model_copy(update=changes)
+    folder = out or Path("runs") / chosen.name
+    result = run_scenario(chosen, seed, folder, console, video)
+    if result.arms:
+        console.print(arms_table(result.metrics))
+        console.print(verdict_text(result.metrics))
+        console.print(f"written to {folder}/: " + ", ".join(sorted(p.name for p in folder.iterdir())))
+    if result.interrupted:
+        console.print("[yellow]interrupted: what is there is marked partial")
+        raise typer.Exit(130)
+    raise typer.Exit(0 if result.passed else 1)
+
+
+@app.command()
+def scenarios() -> None:
+    """List the scenarios."""
+    from .scenario import list_scenarios, load_scenario
+
+    _table("scenario", {name: load_scenario(name).title for name in list_scenarios()})
+
+
+@app.command()
+def devices() -> None:
+    """List the devices."""
+    from .catalogue import find_device, list_devices
+
+    _table("device", {name: find_device(name).title for name in list_devices()})
+
+
+@app.command()
+def estimators() -> None:
+    """List the estimators and classifiers."""
+    from ..estimators.bundle import read_manifest
+    from .catalogue import find_bundle, list_bundles
+
+    rows = {}
+    for name in list_bundles():
+        spec = read_manifest(find_bundle(name)).spec
+        rows[name] = f"{spec.kind}: {len(spec.inputs)} channels at {spec.rate_hz:g} Hz to {', '.join(spec.outputs)}"
+    _table("estimator", rows)
+
+
+def _table(kind: str, rows: dict[str, str]) -> None:
+    table = Table(kind, "what it is")
+    for name, what in rows.items():
+        table.add_row(name, what)
+    console.print(table)
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="OpenSim .mot or .sto files of one trial")],
+    mass: Annotated[float, typer.Option(help="body mass, kg")],
+    out: Annotated[Path, typer.Option(help="recording to write (.parquet)")],
+    height: Annotated[float | None, typer.Option(help="stature, m")] = None,
+    rate: Annotated[float, typer.Option(help="Hz of the recording")] = 200.0,
+    knee_positive: Annotated[str | None, typer.Option(help="flexion or extension, where it cannot be told")] = None,
+    emg_side: Annotated[str | None, typer.Option(help="r or l, for EMG columns without a side")] = None,
+) -> None:
+    """Turn a motion-capture trial into a recording."""
+    from ..sim.opensim_import import import_opensim
+
+    options: dict[str, Any] = {"knee_positive": knee_positive, "emg_side": emg_side}
+    recording = import_opensim(files, mass, height, rate, **options)
+    recording.write(out)
+    console.print(f"{out}: {len(recording)} samples, {len(recording.columns)} columns")
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[str, typer.Argument(help="estimator name or bundle folder")],
+    recordings: Annotated[list[Path], typer.Argument(help="recordings (.parquet)")],
+) -> None:
+    """Run an estimator over recordings and print its errors against their true joint torques."""
+    from ..estimators.data import true_kinematics
+    from ..estimators.evaluation import evaluate_bundle
+    from ..estimators.runtime import OnnxEstimator
+    from .catalogue import find_bundle
+
+    folder = find_bundle(bundle)
+    substitutes = true_kinematics(OnnxEstimator(folder).channels)
+    for path in recordings:
+        found = evaluate_bundle(folder, path, substitutes=substitutes)
+        table = Table("joint", "RMSE Nm/kg", "NRMSE %", "R", "R2", "lag ms", title=f"{bundle} on {path.name}")
+        for joint, e in found.items():
+            table.add_row(
+                joint,
+                f"{e['rmse']:.3f}",
+                f"{100 * e['nrmse']:.1f}",
+                f"{e['r']:.3f}",
+                f"{e['r2']:.3f}",
+                f"{e['lag_ms']:.0f}",
+            )
+        console.print(table)
+
+
+@app.command()
+def generate(
+    out: Out,
+    subjects: Annotated[int, typer.Option(help="people to sample")] = 24,
+    minutes: Annotated[float, typer.Option(help="minutes of walking for each person")] = 4.0,
+    device: Annotated[str, typer.Option(help="what they wear")] = "hip_knee_ankle",
+    workers: Annotated[int, typer.Option(help="processes")] = 2,
+    seed: Seed = 1,
+) -> None:
+    """Simulate a labelled data set; run again after an interruption and it goes on."""
+    from rich.progress import Progress
+
+    from ..sim.generate import generate as make_all
+    from ..sim.generate import plan
+    from .catalogue import find_device
+
+    jobs = plan(subjects, minutes, find_device(device), ("walk", "stand"), seed)
+    with Progress(console=console) as progress:
+        task = progress.add_task("recordings", total=len(jobs))
+        manifest = make_all(out, jobs, seed, workers, lambda done, _: progress.update(task, completed=done))
+    seconds = sum(f.seconds for f in manifest.files)
+    falls = sum(f.falls for f in manifest.files)
+    console.print(f"{out}: {len(manifest.files)} recordings, {seconds / 60:.1f} minutes, {falls} falls")
+
+
+@train_app.command()
+def torque(
+    data: Annotated[Path, typer.Argument(help="data set folder")],
+    out: Out,
+    kinematic: Annotated[bool, typer.Option("--kinematic", help="joint angles and velocities only")] = False,
+    hidden: Annotated[int, typer.Option(help="channels of each layer")] = 64,
+    epochs: Annotated[int, typer.Option(help="at most this many")] = 60,
+    seed: Seed = 0,
+    threads: Annotated[int, typer.Option(help="torch threads")] = 2,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,
+) -> None:
+    """Train a torque estimator (causal TCN) and write its bundle."""
+    from ..estimators.training import KINEMATIC_CHANNELS, train_torque_estimator
+
+    options: dict[str, Any] = {"channels": KINEMATIC_CHANNELS} if kinematic else {}
+    found = train_torque_estimator(
+        data,
+        out,
+        hidden=hidden,
+        epochs=epochs,
+        seed=seed,
+        threads=threads,
+        resume=resume,
+        licence="Apache-2.0",
+        command=_command(),
+        **options,
+    )
+    table = Table("joint", "RMSE Nm/kg", "R2", title="people of the test split")
+    for joint, e in found["test"].items():
+        table.add_row(joint, f"{e['rmse']:.3f}", f"{e['r2']:.3f}")
+    console.print(table)
+
+
+@train_app.command()
+def mode(
+    data: Annotated[Path, typer.Argument(help="data set folder")],
+    out: Out,
+    epochs: Annotated[int, typer.Option(help="at most this many")] = 30,
+    seed: Seed = 0,
+    threads: Annotated[int, typer.Option(help="torch threads")] = 2,
+) -> None:
+    """Train the mode classifier and write its bundle."""
+    from ..estimators.classifier import train_mode_classifier
+
+    found = train_mode_classifier(
+        data, out, epochs=epochs, seed=seed, threads=threads, licence="Apache-2.0", command=_command()
+    )
+    console.print(f"accuracy on the test split {100 * found['test']['accuracy']:.1f} %", found["test"]["recall"])
+
+
+@train_app.command()
+def profile(
+    data: Annotated[Path, typer.Argument(help="data set folder")],
+    out: Annotated[Path, typer.Option(help="JSON file to write")],
+) -> None:
+    """Fit the mean torque profile, the field's usual baseline."""
+    from ..estimators.profile_fit import fit_profile
+
+    fit_profile(data).to_json(out)
+    console.print(f"written to {out}")
+
+
+@app.command()
+def export(
+    trained: Annotated[Path, typer.Argument(help="folder that `exotwin train` wrote")],
+    out: Out,
+) -> None:
+    """Check a trained bundle against its golden vectors and copy what a device needs."""
+    import shutil
+
+    from ..estimators.bundle import verify_bundle
+
+    worst = verify_bundle(trained)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("model.onnx", "manifest.json", "golden.npz"):
+        shutil.copyfile(trained / name, out / name)
+    console.print(f"{out}: golden vectors reproduced within {worst:.1e}")
+
+
+@app.command("train-gait")
+def train_gait_(
+    gait: Annotated[str, typer.Argument(help="a gait's name, or its YAML file")],
+    out: Out,
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,
+    threads: Annotated[int, typer.Option(help="physics and torch threads")] = 2,
+) -> None:
+    """Teach the simulated person a gait (PPO) and write its policy."""
+    from ..sim.gait_task import load_gait_task
+    from ..sim.gait_training import train_gait
+    from .catalogue import find_device
+
+    task = load_gait_task(gait)
+    names = {name for stage in task.stages() for name in stage.devices if name != "none"}
+    policy = train_gait(task, {name: find_device(name) for name in names}, out, seed, resume, threads)
+    console.print(f"written to {policy}")
+
+
+def _command() -> str:
+    return " ".join(["exotwin", *sys.argv[1:]])
+
+
+def main() -> None:
+    """Entry point: bad input becomes one line on stderr and exit code 2."""
+    try:
+        app()
+    except (ValueError, FileNotFoundError, KeyError) as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+        Console(stderr=True).print(f"[red]error:[/red] {text}", highlight=False)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted")
+        raise SystemExit(130) from None
