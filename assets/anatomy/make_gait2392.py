@@ -1,0 +1,63 @@
+"""Tabulate gait2392's muscle lengths and moment arms into gait2392.csv (needs `pip install exotwin[opensim]`).
+
+Usage: python make_gait2392.py gait2392_thelen2003muscle.osim > gait2392.csv
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+
+import opensim
+
+GROUPS = {
+    "vasti": ("vas_med", "vas_int", "vas_lat"),
+    "rectfem": ("rect_fem",),
+    "hamstrings": ("semimem", "semiten", "bifemlh"),
+    "abd": ("glut_med1", "glut_med2", "glut_med3", "glut_min1", "glut_min2", "glut_min3"),
+    "add": ("add_long", "add_brev", "add_mag1", "add_mag2", "add_mag3"),
+}
+# Our joint -> OpenSim's coordinate, its sign and the angles (deg).
+JOINTS = {
+    "hip_flexion": ("hip_flexion_r", 1.0, [5.0 * i for i in range(-4, 13)]),
+    "hip_adduction": ("hip_adduction_r", 1.0, [2.5 * i for i in range(-6, 7)]),
+    "knee_flexion": ("knee_angle_r", -1.0, [5.0 * i for i in range(0, 21)]),
+}
+CROSSED = {
+    "vasti": ("knee_flexion",),
+    "rectfem": ("knee_flexion",),
+    "hamstrings": ("hip_flexion", "hip_adduction", "knee_flexion"),
+    "abd": ("hip_flexion", "hip_adduction"),
+    "add": ("hip_flexion", "hip_adduction"),
+}
+
+
+def main(path: str) -> None:
+    """Write one line per muscle, joint and angle; all other coordinates are zero."""
+    opensim.Logger.setLevelString("Off")
+    model = opensim.Model(path)
+    state = model.initSystem()
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(("muscle", "joint", "angle_deg", "length_mm", "arm_mm"))
+    for muscle, joints in CROSSED.items():
+        members = [model.getMuscles().get(f"{name}_r") for name in GROUPS[muscle]]
+        weights = [m.getMaxIsometricForce() for m in members]
+        for joint in joints:
+            name, sign, angles = JOINTS[joint]
+            for angle in angles:
+                for i in range(model.getCoordinateSet().getSize()):
+                    coordinate = model.getCoordinateSet().get(i)
+                    value = sign * math.radians(angle) if coordinate.getName() == name else 0.0
+                    coordinate.setValue(state, value, False)
+                model.realizePosition(state)
+                coordinate = model.getCoordinateSet().get(name)
+                length = arm = 0.0
+                for m, w in zip(members, weights, strict=True):
+                    length += 1e3 * w * m.getLength(state) / sum(weights)
+                    arm += 1e3 * sign * w * m.computeMomentArm(state, coordinate) / sum(weights)
+                out.writerow((muscle, joint, angle, f"{length:.3f}", f"{arm:.3f}"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,344 @@
+"""The person against anatomy: masses, symmetry, muscle paths, strength, ground contact."""
+
+import functools
+import itertools
+
+import mujoco
+import numpy as np
+import pytest
+from exotwin.controllers.device import JOINTS, MUSCLES, SIDES
+from exotwin.sim.anatomy import GAIT_RANGE, Leg, SourceLeg, arm_table, strength_table
+from exotwin.sim.person import JOINT_RANGE, Subject, add_floor, build_person
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+subjects = st.builds(
+    Subject,
+    mass_kg=st.floats(45, 120),
+    height_m=st.floats(1.45, 2.05),
+    strength=st.floats(0.5, 2.0),
+)
+angles = st.fixed_dictionaries({joint: st.floats(*JOINT_RANGE[joint]) for joint in JOINTS})
+few = settings(max_examples=15, deadline=None)
+
+
+@functools.cache
+def person(**body):
+    model = build_person(Subject(**body)).compile()
+    return model, mujoco.MjData(model)
+
+
+@functools.cache
+def leg():
+    return Leg(Subject())
+
+
+def posed(pose, side):
+    """Kinematics, path lengths (13,) and arms (13, 6) of one leg with that leg posed."""
+    model, data = person()
+    data.qpos[:] = model.qpos0
+    for joint, angle in pose.items():
+        data.joint(f"{joint}_{side}").qpos[0] = angle
+    mujoco.mj_forward(model, data)
+    moment = np.zeros((model.nu, model.nv))
+    mujoco.mju_sparse2dense(moment, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind)
+    rows = [model.actuator(f"{m}_{side}").id for m in MUSCLES]
+    columns = [model.joint(f"{j}_{side}").dofadr[0] for j in JOINTS]
+    return data, data.actuator_length[rows].copy(), -moment[np.ix_(rows, columns)]
+
+
+# Paths
+
+
+@pytest.mark.parametrize("row", arm_table(), ids=lambda r: f"{r.muscle}-{r.joint}")
+def test_paths_follow_their_targets_over_the_gait_range(row):
+    assert row.arm_error_mm <= 2.0 or row.arm_error_percent <= 5.0
+    assert row.length_error_mm <= 2.0
+
+
+def test_every_muscle_has_a_target():
+    assert {row.muscle for row in arm_table()} == set(MUSCLES)
+    assert {row.joint for row in arm_table()} == set(GAIT_RANGE)
+
+
+def test_quadriceps_arms_fall_with_flexion_as_in_gait2392():
+    # 36.0, 32.5, 30.7 mm at 60, 70, 80 deg from OpenSim 4.6, weighted by maximum isometric force.
+    arms = [leg().arms({"knee_flexion": np.radians(a)})[MUSCLES.index("vasti"), 3] for a in (60, 70, 80)]
+    np.testing.assert_allclose(arms, np.array([-0.0360, -0.0325, -0.0307]) * Subject().scale, atol=0.002)
+
+
+def test_source_target_moves_its_coupled_points():
+    """The rigid knee would keep the source's tibia origin; the coupled one lets it slide by about 8 mm."""
+    source = SourceLeg()
+    j1, j2 = (source.model.joint(f"knee_r_translation{i}").qposadr[0] for i in (1, 2))
+    source.lengths({"knee_flexion": 0.0})
+    start = source.data.qpos[[j1, j2]].copy()
+    source.lengths({"knee_flexion": np.radians(60)})
+    moved = np.linalg.norm(source.data.qpos[[j1, j2]] - start)
+    assert 0.004 < moved < 0.015
+
+
+@few
+@given(angles)
+def test_arms_are_the_derivative_of_length(pose):
+    arms, step = leg().arms(pose), 1e-6
+    for j, joint in enumerate(JOINTS):
+        above = leg().lengths({**pose, joint: pose[joint] + step})
+        below = leg().lengths({**pose, joint: pose[joint] - step})
+        np.testing.assert_allclose(arms[:, j], (below - above) / (2 * step), atol=1e-7)
+
+
+def test_unknown_joint_is_named():
+    with pytest.raises(ValueError, match=r"'knee'.*knee_flexion"):
+        leg().lengths({"knee": 0.1})
+
+
+# Torque through the dynamics
+
+
+def held_knee_torque(knee, activation, timestep):
+    """Torque (Nm) with which locks hold a leg that the vasti pull, pelvis fixed, no gravity."""
+    spec = build_person(Subject())
+    spec.option.timestep = timestep
+    spec.option.gravity = [0, 0, 0]
+    hold = {"solref": [0.02, 1.0], "active": True}
+    spec.add_equality(type=mujoco.mjtEq.mjEQ_WELD, name1="root", objtype=mujoco.mjtObj.mjOBJ_BODY, **hold)
+    for side in SIDES:
+        for joint in JOINTS:
+            angle = knee if joint == "knee_flexion" else 0.0
+            lock = spec.add_equality(type=mujoco.mjtEq.mjEQ_JOINT, name1=f"{joint}_{side}", **hold)
+            lock.data[0] = angle
+            lock.objtype = mujoco.mjtObj.mjOBJ_JOINT
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    for side in SIDES:
+        data.joint(f"knee_flexion_{side}").qpos[0] = knee
+    data.actuator("vasti_r").ctrl[0] = activation
+    for _ in range(round(0.6 / timestep)):
+        mujoco.mj_step(model, data)
+    assert abs(data.joint("knee_flexion_r").qpos[0] - knee) < 0.05
+    return float(data.joint("knee_flexion_r").qfrc_constraint[0]), float(data.joint("knee_flexion_r").qpos[0])
+
+
+def vasti_torque(knee, activation):
+    """Extension torque (Nm) of a straight segment over a hinge by vector algebra, with MuJoCo's published muscle curve.
+
+    Points from the fitted path (m at the source's size), femur at the origin, x forward, y up, z right.
+    """
+    from exotwin.sim.muscle_paths import FITTED
+    from exotwin.sim.person import KNEE_IN_FEMUR, KNEE_IN_TIBIA
+
+    model, _ = person()
+    (_, a), (_, b) = FITTED["vasti"].branches[0].points
+    c, s = np.cos(-knee), np.sin(-knee)
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    scale = Subject().height_m / 1.67
+    origin = np.array(a) * 1e-3 * scale
+    insertion = (KNEE_IN_FEMUR + turn @ (np.array(b) * 1e-3 - KNEE_IN_TIBIA)) * scale
+    line = origin - insertion
+    length = np.linalg.norm(line)
+    arm = np.cross(insertion - KNEE_IN_FEMUR * scale, line / length)[2]  # about +z: extension
+    muscle = model.actuator("vasti_r")
+    low, high, peak, _, lmin, lmax = muscle.gainprm[:6]
+    optimal = (muscle.lengthrange[1] - muscle.lengthrange[0]) / (high - low)
+    x = low + (length - muscle.lengthrange[0]) / optimal
+    # The curve is made of parabolas with knots half-way between its ends and the optimum.
+    knots = [lmin, 0.5 * (lmin + 1), 1.0, 0.5 * (1 + lmax), lmax]
+    value = np.piecewise(
+        x,
+        [x < knots[0], knots[0] <= x < knots[1], knots[1] <= x < knots[3], knots[3] <= x < knots[4]],
+        [
+            0.0,
+            lambda x: 0.5 * ((x - knots[0]) / (knots[1] - knots[0])) ** 2,
+            lambda x: 1 - 0.5 * ((x - 1) / ((knots[1] if x < 1 else knots[3]) - 1)) ** 2,
+            lambda x: 0.5 * ((x - knots[4]) / (knots[4] - knots[3])) ** 2,
+            0.0,
+        ],
+    )
+    return float(activation * peak * value * arm)
+
+
+@pytest.mark.parametrize("degrees", [5, 30, 60, 90])
+@pytest.mark.parametrize("timestep", [0.001, 0.002])
+def test_vasti_torque_reaches_the_knee_whole(degrees, timestep):
+    """The source's soft couplings lose half of it; 30 % activation must give the straight segment's torque."""
+    pulled, knee = held_knee_torque(np.radians(degrees), 0.3, timestep)
+    quiet, _ = held_knee_torque(np.radians(degrees), 0.0, timestep)
+    assert pulled - quiet == pytest.approx(vasti_torque(knee, 0.3), rel=0.03)
+
+
+# Symmetry
+
+
+@few
+@given(angles)
+def test_left_mirrors_right(pose):
+    right, right_length, right_arm = posed(pose, "r")
+    place = {b: right.body(f"{b}_r").xpos.copy() for b in ("femur", "tibia", "talus", "calcn", "toes")}
+    centre = {b: right.body(f"{b}_r").xipos.copy() for b in place}
+    left, left_length, left_arm = posed(pose, "l")
+    np.testing.assert_allclose(left_length, right_length, atol=1e-12)
+    np.testing.assert_allclose(left_arm, right_arm, atol=1e-12)
+    for body in place:
+        np.testing.assert_allclose(left.body(f"{body}_l").xpos, place[body] * [1, -1, 1], atol=1e-12)
+        np.testing.assert_allclose(left.body(f"{body}_l").xipos, centre[body] * [1, -1, 1], atol=1e-12)
+
+
+def test_signs_of_the_coordinates():
+    """Flexion swings the thigh forward and the shank back, adduction and inner rotation turn towards the other leg."""
+    for side, outward in (("r", -1.0), ("l", 1.0)):
+        data, *_ = posed({}, side)
+        knee, ankle, toes = (data.body(f"{b}_{side}").xpos.copy() for b in ("tibia", "talus", "toes"))
+        moved = posed({"hip_flexion": 0.3}, side)[0].body(f"tibia_{side}").xpos
+        assert moved[0] > knee[0] + 0.05
+        moved = posed({"hip_adduction": 0.3}, side)[0].body(f"tibia_{side}").xpos
+        assert outward * (moved[1] - knee[1]) < -0.05
+        moved = posed({"hip_rotation": 0.3}, side)[0].body(f"toes_{side}").xpos
+        assert outward * (moved[1] - toes[1]) < -0.02
+        moved = posed({"knee_flexion": 0.3}, side)[0].body(f"talus_{side}").xpos
+        assert moved[0] < ankle[0] - 0.05
+        moved = posed({"ankle_dorsiflexion": 0.3}, side)[0].body(f"toes_{side}").xpos
+        assert moved[2] > toes[2] + 0.02
+
+
+# Masses and sizes
+
+
+@few
+@given(subjects)
+def test_masses_are_winters(subject):
+    model = build_person(subject).compile()
+    mass = {model.body(i).name: model.body_mass[i] for i in range(model.nbody)}
+    total = sum(mass.values())
+    assert total == pytest.approx(subject.mass_kg, rel=1e-9)
+    for side in SIDES:
+        foot = sum(mass[f"{b}_{side}"] for b in ("talus", "calcn", "toes"))
+        shares = [mass[f"femur_{side}"] / total, mass[f"tibia_{side}"] / total, foot / total]
+        np.testing.assert_allclose(shares, [0.100, 0.0465, 0.0145], rtol=1e-6)
+    assert (mass["pelvis"] + mass["torso"]) / total == pytest.approx(0.678, rel=1e-6)
+    assert mass["pelvis"] / total == pytest.approx(0.142, rel=1e-6)
+
+
+@pytest.mark.parametrize(("mass", "height"), [(75.0, 1.75), (52.0, 1.55), (110.0, 1.95)])
+def test_trunk_has_winters_centre_and_inertia(mass, height):
+    model, data = person(mass_kg=mass, height_m=height)
+    mujoco.mj_resetData(model, data)
+    mujoco.mj_forward(model, data)
+    parts = [model.body(b).id for b in ("pelvis", "torso")]
+    hip = data.body("femur_r").xpos
+    trunk = model.body_mass[parts]
+    centre = trunk @ data.xipos[parts] / trunk.sum()
+    assert centre[2] - hip[2] == pytest.approx(0.626 * 0.288 * height, rel=1e-6)
+    assert centre[0] == pytest.approx(hip[0], abs=1e-9)
+    assert centre[1] == pytest.approx(0.0, abs=1e-9)
+    about_centre = np.zeros((3, 3))
+    for m, i in zip(trunk, parts, strict=True):
+        turn, d = data.ximat[i].reshape(3, 3), data.xipos[i] - centre
+        about_centre += turn @ np.diag(model.body_inertia[i]) @ turn.T + m * (d @ d * np.eye(3) - np.outer(d, d))
+    assert about_centre[1, 1] == pytest.approx(0.678 * mass * (0.496 * 0.288 * height) ** 2, rel=1e-6)
+    assert about_centre[2, 2] < about_centre[0, 0]
+
+
+def test_thigh_and_shank_centres_are_winters():
+    data, *_ = posed({}, "r")
+    hip, ankle = data.body("femur_r").xpos, data.body("talus_r").xpos
+    knee = data.joint("knee_flexion_r").xanchor
+    for body, top, bottom in (("femur_r", hip, knee), ("tibia_r", knee, ankle)):
+        along = (data.body(body).xipos - top) @ (bottom - top) / np.sum((bottom - top) ** 2)
+        assert along == pytest.approx(0.433, abs=0.002)
+
+
+@few
+@given(st.floats(1.3, 2.1), st.floats(1.3, 2.1))
+def test_segments_scale_with_height(a, b):
+    sizes = []
+    for height in (a, b):
+        model = build_person(Subject(height_m=height)).compile()
+        data = mujoco.MjData(model)
+        mujoco.mj_forward(model, data)
+        points = np.array([data.body(f"{n}_r").xpos for n in ("femur", "tibia", "talus", "calcn", "toes")])
+        sizes.append(np.concatenate([np.linalg.norm(np.diff(points, axis=0), axis=1), data.actuator_length]))
+    np.testing.assert_allclose(sizes[0] / sizes[1], a / b, rtol=1e-9)
+
+
+@few
+@given(st.floats(0.1, 4.0), st.floats(40, 150))
+def test_force_is_linear_in_strength_and_mass(strength, mass):
+    angle = {"knee_flexion": 0.6, "hip_flexion": 0.4}
+    base = np.array(leg().forces(angle))
+    other = np.array(Leg(Subject(strength=strength, mass_kg=mass)).forces(angle))
+    np.testing.assert_allclose(other, base * strength * mass / 75.0, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("field", "value"), [("mass_kg", 20.0), ("height_m", 17.5), ("strength", -1.0)])
+def test_impossible_bodies_are_refused(field, value):
+    with pytest.raises(ValueError, match=rf"'p1'.*{field} = {value}"):
+        Subject(**{"id": "p1", field: value})
+
+
+# Strength
+
+
+@pytest.mark.parametrize("row", strength_table(), ids=lambda r: f"{r.movement}-{r.source.split(' ')[0]}")
+def test_strength_is_near_people(row):
+    # The tendon is rigid, so the plantarflexors also stand for its recoil in push-off and running, which a
+    # dynamometer does not see.
+    excess = 1.65 if row.movement == "plantarflexion" else 1.4
+    assert 0.8 * row.published_low_nm <= row.model_nm <= excess * row.published_high_nm
+
+
+def test_knee_extension_is_strongest_in_mid_range():
+    torque = [
+        leg().strength("knee_flexion", {"hip_flexion": 1.4, "knee_flexion": np.radians(a)}).down for a in range(101)
+    ]
+    assert 35 <= np.argmax(torque) <= 75
+
+
+@pytest.mark.parametrize("hip", [-20, 0, 30])
+@pytest.mark.parametrize("knee", [5, 60])
+@pytest.mark.parametrize("ankle", [-20, 0, 10])
+def test_passive_muscles_hinder_walking_little(hip, knee, ankle):
+    pose = dict(zip(("hip_flexion", "knee_flexion", "ankle_dorsiflexion"), np.radians([hip, knee, ankle]), strict=True))
+    for joint in (*pose, "hip_adduction"):
+        assert abs(leg().strength(joint, pose).passive) < 15.0
+
+
+def test_calf_resists_full_dorsiflexion():
+    resistance = [
+        -leg().strength("ankle_dorsiflexion", {"ankle_dorsiflexion": np.radians(a)}).passive for a in (0, 10, 20, 30)
+    ]
+    assert all(b > a for a, b in itertools.pairwise(resistance))
+    assert 5.0 < resistance[2] < 40.0
+
+
+# Ground
+
+
+@pytest.mark.parametrize("turn", [(0, 0), (1.57, 0), (-1.57, 0), (0, 1.57), (0, 3.1)])
+@pytest.mark.parametrize("visual", [False, True])
+def test_only_spheres_of_the_feet_touch_the_ground(turn, visual):
+    spec = build_person(Subject(), visual=visual)
+    add_floor(spec)
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    data.qpos[2] = 0.1  # sunk deep, so that whatever can touch does
+    pitch, roll = np.zeros(4), np.zeros(4)
+    mujoco.mju_axisAngle2Quat(pitch, [0, 1, 0], turn[0])
+    mujoco.mju_axisAngle2Quat(roll, [1, 0, 0], turn[1])
+    mujoco.mju_mulQuat(data.qpos[3:7], pitch, roll)
+    mujoco.mj_forward(model, data)
+    for contact in data.contact:
+        names = {model.geom(g).name for g in contact.geom}
+        assert "floor" in names
+        (other,) = names - {"floor"}
+        assert model.geom(other).type == mujoco.mjtGeom.mjGEOM_SPHERE
+        assert model.body(model.geom(other).bodyid[0]).name.split("_")[0] in ("calcn", "toes")
+    if turn == (0, 0):
+        assert data.ncon >= 14
+
+
+def test_bones_weigh_nothing():
+    plain, drawn = build_person(Subject()).compile(), build_person(Subject(), visual=True).compile()
+    assert drawn.ngeom > plain.ngeom
+    np.testing.assert_allclose(drawn.body_mass, plain.body_mass)
+    np.testing.assert_allclose(drawn.body_inertia, plain.body_inertia)
