@@ -44,6 +44,7 @@ class MuscleEnergetics:
 
     optimal_fibre_length: m. max_isometric_force: N. slow_twitch_fraction: 0..1.
     max_velocity: fastest shortening, optimal fibre lengths per second (10 is OpenSim's default).
+    specific_tension: Pa, by which forces were made from muscle volumes.
     """
 
     names: tuple[str, ...]
@@ -51,6 +52,7 @@ class MuscleEnergetics:
     max_isometric_force: FloatArray
     slow_twitch_fraction: FloatArray
     max_velocity: FloatArray
+    specific_tension: float = SPECIFIC_TENSION
 
     def __post_init__(self) -> None:
         for field in ("optimal_fibre_length", "max_isometric_force", "slow_twitch_fraction", "max_velocity"):
@@ -70,6 +72,7 @@ class MuscleEnergetics:
         optimal_fibre_length: FloatArray,
         max_isometric_force: FloatArray,
         max_velocity: float = 10.0,
+        specific_tension: float = SPECIFIC_TENSION,
     ) -> MuscleEnergetics:
         """Parameters with the published slow-twitch fractions of the muscles named (``soleus_r``).
 
@@ -85,12 +88,12 @@ class MuscleEnergetics:
                 )
             fractions.append(SLOW_TWITCH_FRACTION[muscle])
         velocity = np.full(len(names), float(max_velocity))
-        return cls(names, optimal_fibre_length, max_isometric_force, np.array(fractions), velocity)
+        return cls(names, optimal_fibre_length, max_isometric_force, np.array(fractions), velocity, specific_tension)
 
     @property
     def mass(self) -> FloatArray:
         """Muscle mass, kg: F0 L0 density / specific tension."""
-        return self.max_isometric_force * self.optimal_fibre_length * MUSCLE_DENSITY / SPECIFIC_TENSION
+        return self.max_isometric_force * self.optimal_fibre_length * MUSCLE_DENSITY / self.specific_tension
 
 
 def active_force_length(fibre_length_norm: FloatArray) -> FloatArray:

@@ -18,6 +18,9 @@ from .truth import BLOCKS, CONTACT_THRESHOLD, ROW
 
 LICENCE = "CC BY 4.0 (synthetic, made by exotwin)"
 SLOW = 1.05  # m/s of commanded speed below which walking counts as slow
+# Pa. The source's forces come from measured muscle volumes at this value (Rajagopal 2016, IEEE TBME 63:2068), so masses
+# are taken back with it; Umberger's own 0.25 MPa would give the person 27 kg of leg muscle.
+SPECIFIC_TENSION = 0.6e6
 VIDEO_EVERY = 0.02  # s between the poses kept for pictures
 
 
@@ -136,7 +139,9 @@ class RunLog:
 
     def _metabolic(self, rows: FloatArray) -> dict[str, FloatArray]:
         muscle = self.plant.person.body.muscle
-        energetics = MuscleEnergetics.of(SIDED_MUSCLES, muscle[:, 0], muscle[:, 2])
+        energetics = MuscleEnergetics.of(
+            SIDED_MUSCLES, muscle[:, 0], muscle[:, 2], specific_tension=SPECIFIC_TENSION
+        )
         active, force = _block(rows, "active_force"), _block(rows, "force")
         return metabolic_rates(
             energetics,
