@@ -33,11 +33,12 @@ def _line(*points: Point) -> tuple[Branch, ...]:
     return (Branch(1.0, points),)
 
 
-# Fits to the exact coupled paths of the source; quadriceps to gait2392, whose knee extension arms
-# (37/34/30 mm at 60/70/80 deg) agree with Rajagopal 2016 where the source's (42/42/40 mm) do not.
+# bifemsh, gastroc and iliopsoas are fitted to the exact coupled paths of the source; the others to gait2392: the
+# quadriceps because its knee extension arms (37/34/30 mm at 60/70/80 deg) agree with Rajagopal 2016 where the source's
+# (42/42/40 mm) do not, hamstrings, abductors and adductors because their lumped lines stand for whole groups.
 FITTED: dict[str, MusclePath] = {
     "hamstrings": MusclePath(
-        _line(("pelvis", (-119.23, -97.43, 71.51)), ("tibia", (-32.9, -43.02, -19.58))), -7.08
+        _line(("pelvis", (-122.5, -101.2, 69.1)), ("tibia", (-33.8, -40.4, -1.9))), -13.3
     ),
     "bifemsh": MusclePath(_line(("femur", (6.76, -191.1, 22.24)), ("tibia", (-31.02, -33.34, 30.69))), -4.54),
     "gastroc": MusclePath(_line(("femur", (-26.71, -400.25, -23.34)), ("calcn", (0, 30.99, -5.96))), -11.25),
@@ -48,7 +49,7 @@ FITTED: dict[str, MusclePath] = {
         ),
         -155.70,
     ),
-    "vasti": MusclePath(_line(("femur", (29.13, -374.5, 5.5)), ("tibia", (40.97, 2.07, 1.8))), -161.51),
+    "vasti": MusclePath(_line(("femur", (29.13, -374.5, 5.5)), ("tibia", (40.97, 2.07, 1.8))), -146.5),
     "rectfem": MusclePath(
         _line(
             ("pelvis", (-29.5, -31.1, 96.8)),
@@ -57,10 +58,10 @@ FITTED: dict[str, MusclePath] = {
         + _line(("femur", (37.71, -328.58, -5.5)), ("tibia", (43.62, 2.0, 1.4))),
         39.93,
     ),
-    # The source's abductor extends the hip with 22 mm and its adductor arm is 76 mm; the group means of
-    # gait2392 are 12 and 59 mm.
-    "abd": MusclePath(_line(("pelvis", (-74.3, 24.5, 92.3)), ("femur", (-14.4, -12.5, 51.0))), -23.7),
-    "add": MusclePath(_line(("pelvis", (-67.6, -96.6, 31.2)), ("femur", (4.9, -195.5, 17.6))), 59.9),
+    # The source's abductor extends the hip with 22 mm and its adductor arm is 76 mm; gait2392's group means are 12 and
+    # 64 mm.
+    "abd": MusclePath(_line(("pelvis", (-74.8, 28.1, 91.8)), ("femur", (-17.9, -6.2, 48.2))), -26.7),
+    "add": MusclePath(_line(("pelvis", (-69.2, -98.7, 28.8)), ("femur", (9.5, -239.7, 31.7))), 105.3),
 }
 
 # Factors on the source's maximum isometric force, set so that the greatest isometric joint torques come near people's
@@ -77,7 +78,7 @@ STRENGTH: dict[str, float] = {
     "glutmax": 0.7,
     "iliopsoas": 1.1,
     "rectfem": 0.75,
-    "vasti": 0.65,
+    "vasti": 0.58,
     "gastroc": 0.5,
     "soleus": 0.5,
     "tibant": 0.8,

@@ -31,7 +31,7 @@ GYRATION = {"femur": (0.323, 0.149), "tibia": (0.302, 0.103)}
 CENTRE = 0.433  # centre of mass of thigh and shank from the proximal joint, Winter
 HAT_HEIGHT = 0.626 * 0.288  # head-arms-trunk centre of mass above the hip over stature, Winter
 HAT_GYRATION = 0.496 * 0.288  # sagittal, over stature, Winter
-HAT_LONGITUDINAL = 0.08  # over stature; chosen: 0.14 m for a 1.75 m adult with arms at the sides
+HAT_LONGITUDINAL = 0.065  # over stature; chosen: 0.114 m for a 1.75 m adult with arms at the sides
 
 # Ranges (rad). Hip extension 30 and dorsiflexion 35 deg, as people need for fast walking and stairs; the knee may
 # hyperextend by 5 deg.
@@ -237,7 +237,7 @@ def _add_leg(spec: mujoco.MjSpec, pelvis: Any, subject: Subject, source: Any, si
         if name == "toes":  # the source forgot to mirror the left toes
             centre = _mirror(np.array(source.body("toes_r").ipos) * s, side)
         inertia = np.array(original.inertia) * ratio * s**2
-        # The source's foot inertia is a tenth of Winter's (radius of gyration 0.475 of 0.25 m foot length).
+        # The source's foot inertia is a tenth of Winter's (0.475 of the 0.15 m from heel to metatarsals).
         if name == "calcn":
             inertia = np.array([0.25, 1.0, 1.0]) * foot * (0.475 * 0.15 * s) ** 2
         _set_inertia(spec.body(f"{name}_{side}"), float(original.mass[0]) * ratio, centre, inertia)
