@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,8 +10,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from ..controllers.config import Config, explain
-from ..controllers.interface import closest
 from .person import Subject
+from .shipped import find_shipped
 
 Range = tuple[float, float]
 
@@ -81,13 +80,7 @@ class GaitTask(Config):
 
 def load_gait_task(name_or_path: str | Path) -> GaitTask:
     """A gait by its shipped name or a YAML path. Raises ValueError that names the nearest shipped gait."""
-    folder = Path(str(files("exotwin.assets") / "policies"))
-    path = Path(name_or_path)
-    if path.suffix != ".yaml":
-        path = folder / f"{name_or_path}.yaml"
-        if not path.exists():
-            known = sorted(p.stem for p in folder.glob("*.yaml"))
-            raise ValueError(f"no gait {str(name_or_path)!r}{closest(str(name_or_path), known)}")
+    path = find_shipped("gait", "policies", ".yaml", name_or_path)
     try:
         return GaitTask.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ..controllers.interface import closest
 from .nervous import ACTION_LIMIT
+from .shipped import find_shipped
 
 FloatArray = NDArray[np.float64]
 
@@ -43,13 +42,7 @@ class GaitPolicy:
 
 def load_policy(name_or_path: str | Path) -> GaitPolicy:
     """A shipped policy by name, or one from an .npz path. Raises ValueError that names the nearest shipped one."""
-    folder = Path(str(files("exotwin.assets") / "policies"))
-    path = Path(name_or_path)
-    if path.suffix != ".npz":
-        path = folder / f"{name_or_path}.npz"
-        if not path.exists():
-            known = sorted(p.stem for p in folder.glob("*.npz"))
-            raise ValueError(f"no policy {str(name_or_path)!r}{closest(str(name_or_path), known)}")
+    path = find_shipped("policy", "policies", ".npz", name_or_path)
     with np.load(path) as stored:
         return GaitPolicy(
             gait=str(stored["gait"]),
