@@ -26,6 +26,7 @@ from .bridge import (
     QFRC_PASSIVE,
     QPOS,
     QVEL,
+    RNE_POST_CONSTRAINT,
     SENSOR_ACC,
     SENSOR_POS,
     SENSOR_VEL,
@@ -83,7 +84,9 @@ def read_truth(
 
     limits: (12, 2) address of each joint's limit-force sensor and the middle of its range.
     """
-    for function in (SENSOR_POS, SENSOR_VEL, SENSOR_ACC):
+    # MuJoCo clears its mark that body accelerations are current only in mj_forward, which is not used here: without the
+    # explicit call, ground forces and accelerometers would be those of the policy's last look.
+    for function in (RNE_POST_CONSTRAINT, SENSOR_POS, SENSOR_VEL, SENSOR_ACC):
         call(functions[function], pointers[MODEL], pointers[DATA])
     qpos = view(pointers[QPOS], body.nq)
     qvel = view(pointers[QVEL], body.nv)
