@@ -63,7 +63,12 @@ def run_scenario(
     out.mkdir(parents=True, exist_ok=True)
     runs: dict[str, ArmRun] = {}
     interrupted = False
-    columns = (TextColumn("{task.description:>12}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:>12}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         for loop in loops:
             task = progress.add_task(loop.arm.name, total=1.0)

@@ -117,10 +117,7 @@ def has_fallen(pointers: Any, body: Any, work: Any) -> bool:
     if not np.isfinite(qpos[2]) or not np.isfinite(np.sum(qvel)):
         return True
     return bool(
-        drop > FALL_DROP * body.scale
-        or abs(pitch) > FALL_PITCH
-        or abs(roll) > FALL_ROLL
-        or abs(yaw) > FALL_YAW
+        drop > FALL_DROP * body.scale or abs(pitch) > FALL_PITCH or abs(roll) > FALL_ROLL or abs(yaw) > FALL_YAW
     )
 
 
@@ -159,8 +156,7 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, wor
         W_ANGLE * np.exp(-4.0 * angle)
         + W_RATE * np.exp(-0.015 * velocity)
         + W_PELVIS * np.exp(-40.0 * dz * dz - 10.0 * (dpitch * dpitch + droll * droll + dyaw * dyaw))
-        + W_VELOCITY
-        * np.exp(-5.0 * dv * dv - 2.0 * qvel[1] * qvel[1] - 10.0 * state[DRIFT] ** 2 - 4.0 * lane * lane)
+        + W_VELOCITY * np.exp(-5.0 * dv * dv - 2.0 * qvel[1] * qvel[1] - 10.0 * state[DRIFT] ** 2 - 4.0 * lane * lane)
         + W_MOMENT * np.exp(-2.0 * moment)
         - C_IMPACT * min(1.0, impact)
         - C_EFFORT * effort
@@ -170,9 +166,7 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, wor
 
 
 @njit(cache=True, nogil=True)
-def assist(
-    pointers: Any, body: Any, exo: Any, gain: Any, offset: Any, memory: Any, work: Any, command: Any
-) -> None:
+def assist(pointers: Any, body: Any, exo: Any, gain: Any, offset: Any, memory: Any, work: Any, command: Any) -> None:
     """Exo torque of a training episode: a share of the person's own torque, smoothed, plus a slow random part."""
     if len(exo.joint) == 0:
         return
@@ -207,9 +201,10 @@ def policy_step(
     start: int,
     stop: int,
 ) -> None:
-    """One policy period of the people start..stop; it holds no lock, so threads may share a batch. batch: stacked Body, Exo and Work (see `stack`).
+    """One policy period of the people start..stop; it holds no lock, so threads may share a batch.
 
-    actions, previous: (n, N_ACTIONS), already clipped. push: (n, 3) N on the pelvis, training only.
+    batch: stacked Body, Exo and Work (see `stack`). actions, previous: (n, N_ACTIONS), already clipped. push: (n, 3) N
+    on the pelvis, in training only.
     """
     for i in range(start, stop):
         body, exo, work = pick(batch, i)

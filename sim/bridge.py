@@ -15,6 +15,9 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+# Numba calls an intrinsic without its typing context, which a type checker cannot know.
+_intrinsic: Any = intrinsic
+
 # Order of the addresses in `functions()`.
 FWD_POSITION, FWD_VELOCITY, FWD_ACTUATION, FWD_ACCELERATION, FWD_CONSTRAINT, EULER = range(6)
 SENSOR_POS, SENSOR_VEL, SENSOR_ACC, RNE_POST_CONSTRAINT = range(6, 10)
@@ -93,7 +96,7 @@ def addresses(model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
     return np.array([*arrays, model._address, data._address], dtype=np.int64)
 
 
-@intrinsic
+@_intrinsic
 def _to_pointer(typing_context: Any, address: Any) -> Any:
     signature = types.CPointer(types.float64)(types.int64)
 
@@ -103,7 +106,7 @@ def _to_pointer(typing_context: Any, address: Any) -> Any:
     return signature, generate
 
 
-@intrinsic
+@_intrinsic
 def call(typing_context: Any, function: Any, model: Any, data: Any) -> Any:
     """Call void function(const mjModel*, mjData*) by address from compiled code."""
     signature = types.void(types.int64, types.int64, types.int64)

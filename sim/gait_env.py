@@ -179,14 +179,10 @@ class GaitBatch:
 class GaitVecEnv(VecEnv):
     """stable-baselines3 vector of people in several devices; physics runs on `threads` cores."""
 
-    def __init__(
-        self, task: GaitTask, devices: dict[str, DeviceDescription], seed: int, threads: int = 2
-    ) -> None:
+    def __init__(self, task: GaitTask, devices: dict[str, DeviceDescription], seed: int, threads: int = 2) -> None:
         rng = np.random.default_rng(seed)
         self.batches = [
-            GaitBatch(
-                task, None if name == "none" else devices[name], task.subjects(rng, count), rng, threads
-            )
+            GaitBatch(task, None if name == "none" else devices[name], task.subjects(rng, count), rng, threads)
             for name, count in task.devices.items()
         ]
         self.task = task

@@ -88,8 +88,9 @@ def _new_model(task: GaitTask, env: GaitVecEnv, seed: int) -> PPO:
         seed=seed,
         device="cpu",
     )
+    policy: Any = model.policy
     with torch.no_grad():
-        model.policy.action_net.weight.mul_(ppo.output_scale)
+        policy.action_net.weight.mul_(ppo.output_scale)
     return model
 
 
@@ -100,12 +101,14 @@ class Decay:
         self.first, self.last = first, last
 
     def __call__(self, remaining: float) -> float:
+        """The rate when this share of the run remains."""
         return self.last + (self.first - self.last) * max(0.0, remaining)
 
 
 def policy_of(model: PPO, gait: str) -> GaitPolicy:
     """The deterministic actor of a trained model."""
-    extractor, head = model.policy.mlp_extractor.policy_net, model.policy.action_net
+    policy: Any = model.policy
+    extractor, head = policy.mlp_extractor.policy_net, policy.action_net
     layers = [extractor[0], extractor[2], head]
     return GaitPolicy(
         gait=gait,
@@ -148,6 +151,7 @@ class _Log(BaseCallback):
         if self.rollouts % 20 or not self.episodes:
             return
         wall = time.perf_counter() - self.begun
+        policy: Any = self.model.policy
         lengths = np.array([e["l"] for e in self.episodes]) * POLICY_PERIOD
         row = {
             "stage": self.stage,
@@ -157,7 +161,7 @@ class _Log(BaseCallback):
             "episode_s": round(float(lengths.mean()), 2),
             "episode_reward": round(float(np.mean([e["r"] for e in self.episodes])), 1),
             "whole": round(float(np.mean(lengths >= self.episode_s - 1e-6)), 3),
-            "log_std": round(float(self.model.policy.log_std.detach().mean()), 3),
+            "log_std": round(float(policy.log_std.detach().mean()), 3),
         }
         self.episodes.clear()
         with (self.out / "log.csv").open("a", newline="", encoding="utf-8") as file:

@@ -37,9 +37,7 @@ def _line(*points: Point) -> tuple[Branch, ...]:
 # quadriceps because its knee extension arms (37/34/30 mm at 60/70/80 deg) agree with Rajagopal 2016 where the source's
 # (42/42/40 mm) do not, hamstrings, abductors and adductors because their lumped lines stand for whole groups.
 FITTED: dict[str, MusclePath] = {
-    "hamstrings": MusclePath(
-        _line(("pelvis", (-122.5, -101.2, 69.1)), ("tibia", (-33.8, -40.4, -1.9))), -13.3
-    ),
+    "hamstrings": MusclePath(_line(("pelvis", (-122.5, -101.2, 69.1)), ("tibia", (-33.8, -40.4, -1.9))), -13.3),
     "bifemsh": MusclePath(_line(("femur", (6.76, -191.1, 22.24)), ("tibia", (-31.02, -33.34, 30.69))), -4.54),
     "gastroc": MusclePath(_line(("femur", (-26.71, -400.25, -23.34)), ("calcn", (0, 30.99, -5.96))), -11.25),
     "iliopsoas": MusclePath(

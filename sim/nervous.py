@@ -244,15 +244,11 @@ def foot_forces(functions: Any, pointers: Any, body: Any, out: Any) -> None:
     external = view(pointers[CFRC_EXT], 6 * body.nbody)
     for side in range(2):
         for axis in range(3):
-            out[side, axis] = (
-                external[6 * body.calcn[side] + 3 + axis] + external[6 * body.toes[side] + 3 + axis]
-            )
+            out[side, axis] = external[6 * body.calcn[side] + 3 + axis] + external[6 * body.toes[side] + 3 + axis]
 
 
 @njit(cache=True, nogil=True)
-def observe(
-    functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any, out: Any
-) -> None:
+def observe(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any, out: Any) -> None:
     """What the policy sees (N_OBSERVATIONS,), told from the leading leg's side so that one policy serves both.
 
     Errors are relative to the reference at the present phase and commanded speed. Right leads in phase 0..0.5.

@@ -174,9 +174,7 @@ def _trunk_inertia(subject: Subject, pelvis: Any, torso: Any, hip: np.ndarray) -
         m_hat * (HAT_GYRATION * height) ** 2,
         m_hat * (HAT_LONGITUDINAL * height) ** 2,
     )
-    apart = sum(
-        m * np.sum((c - hat_centre) ** 2) for m, c in ((m_pelvis, pelvis_centre), (m_torso, torso_centre))
-    )
+    apart = sum(m * np.sum((c - hat_centre) ** 2) for m, c in ((m_pelvis, pelvis_centre), (m_torso, torso_centre)))
     torso_inertia = np.array([transverse - apart, longitudinal, transverse - apart]) - pelvis_inertia
     for body, m, centre, inertia in (
         (pelvis, m_pelvis, pelvis_centre, pelvis_inertia),
@@ -226,21 +224,20 @@ def _add_leg(spec: mujoco.MjSpec, pelvis: Any, subject: Subject, source: Any, si
     for name, length, top in (("femur", thigh, np.zeros(3)), ("tibia", shank, KNEE_IN_TIBIA * s)):
         mass = MASS_FRACTION[name] * subject.mass_kg
         across, along = (mass * (k * length) ** 2 for k in GYRATION[name])
-        centre = top + np.array([0.0, -CENTRE * length, 0.0])
-        _set_inertia(spec.body(f"{name}_{side}"), mass, centre, [across, along, across])
+        middle = top + np.array([0.0, -CENTRE * length, 0.0])
+        _set_inertia(spec.body(f"{name}_{side}"), mass, middle, [across, along, across])
     foot = MASS_FRACTION["foot"] * subject.mass_kg
     total = sum(float(source.body(f"{b}_{side}").mass[0]) for b in ("talus", "calcn", "toes"))
     for name in ("talus", "calcn", "toes"):
         original = source.body(f"{name}_{side}")
         ratio = foot / total
-        centre = np.array(original.ipos) * s
-        if name == "toes":  # the source forgot to mirror the left toes
-            centre = _mirror(np.array(source.body("toes_r").ipos) * s, side)
+        # Mirrored from the right leg, because the source forgot to mirror the left toes.
+        middle = _mirror(np.array(source.body(f"{name}_r").ipos) * s, side)
         inertia = np.array(original.inertia) * ratio * s**2
         # The source's foot inertia is a tenth of Winter's (0.475 of the 0.15 m from heel to metatarsals).
         if name == "calcn":
             inertia = np.array([0.25, 1.0, 1.0]) * foot * (0.475 * 0.15 * s) ** 2
-        _set_inertia(spec.body(f"{name}_{side}"), float(original.mass[0]) * ratio, centre, inertia)
+        _set_inertia(spec.body(f"{name}_{side}"), float(original.mass[0]) * ratio, middle, inertia)
 
 
 def _joints_of(segment: str) -> tuple[str, ...]:
@@ -264,8 +261,8 @@ def _add_joint(body: Any, joint: str, side: str, anchor: np.ndarray) -> None:
         pos=anchor,
         range=JOINT_RANGE[joint],
         limited=1,
-        stiffness=[stiffness, 0, 0] if np.ndim(body.joints) else stiffness,
-        damping=[damping, 0, 0] if np.ndim(body.joints) else damping,
+        stiffness=[stiffness, 0, 0],
+        damping=[damping, 0, 0],
         armature=0.01 if joint == "mtp_extension" else 0.0,
         solref_limit=[0.02, 1.0],
     )

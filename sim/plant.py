@@ -89,10 +89,7 @@ class Plant:
         self.network = load_policy(policy or gait).network
         model = self.person.model
         self._limits = np.array(
-            [
-                [model.sensor(f"limit_{j}").adr[0], model.joint(j).range.mean()]
-                for j in SIDED_JOINTS
-            ]
+            [[model.sensor(f"limit_{j}").adr[0], model.joint(j).range.mean()] for j in SIDED_JOINTS]
         )
         self._functions = functions()
         self._observation = np.zeros(N_OBSERVATIONS)
@@ -123,9 +120,7 @@ class Plant:
         """Start a run at a walking speed (m/s) and gait phase (default: random); returns the first frame."""
         person = self.person
         person.place(float(rng.random()) if phase is None else phase, speed, self.adaptation)
-        settle(
-            self._functions, person.pointers, person.body, person.exo, person.state, person.action, person.work
-        )
+        settle(self._functions, person.pointers, person.body, person.exo, person.state, person.action, person.work)
         self._clock[0] = 0
         self._command[:] = 0.0
         self.ticks, self.fallen = 0, False

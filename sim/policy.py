@@ -26,7 +26,7 @@ class GaitPolicy:
 
     def save(self, path: Path) -> None:
         """Write to an .npz of float32."""
-        arrays = {f"w{i}": w.astype(np.float32) for i, w in enumerate(self.weights)}
+        arrays: dict[str, Any] = {f"w{i}": w.astype(np.float32) for i, w in enumerate(self.weights)}
         arrays |= {f"b{i}": b.astype(np.float32) for i, b in enumerate(self.biases)}
         np.savez_compressed(path, gait=self.gait, **arrays)
 

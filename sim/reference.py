@@ -105,9 +105,7 @@ def build_walk_reference(coordinates: Path, moments: Path, mass_kg: float) -> Re
             tau[:, i] = harmonic.even(*_both(moment, name, "_moment")) / mass_kg
     pelvis_list = harmonic.odd(*_single(angle, "pelvis_list"))
     pelvis_rotation = harmonic.odd(*_single(angle, "pelvis_rotation"))
-    pelvis = np.stack(
-        [np.full(PHASES, -TRUNK_LEAN), LIST_SHARE * pelvis_list, ROTATION_SHARE * pelvis_rotation]
-    )
+    pelvis = np.stack([np.full(PHASES, -TRUNK_LEAN), LIST_SHARE * pelvis_list, ROTATION_SHARE * pelvis_rotation])
 
     body = _Body()
     tilt = harmonic.mean(*_single(angle, "pelvis_tilt"))
@@ -131,9 +129,7 @@ def build_walk_reference(coordinates: Path, moments: Path, mass_kg: float) -> Re
         table = np.zeros((PHASES, CHANNELS))
         table[:, ANGLE : ANGLE + 12] = both
         table[:, SLOPE : SLOPE + 12] = np.stack([harmonic.derivative(c) for c in both.T], axis=1)
-        table[:, MOMENT : MOMENT + 12] = np.concatenate(
-            [forces, np.roll(forces, -PHASES // 2, axis=0)], axis=1
-        )
+        table[:, MOMENT : MOMENT + 12] = np.concatenate([forces, np.roll(forces, -PHASES // 2, axis=0)], axis=1)
         table[:, PELVIS : PELVIS + 4] = trunk.T
         table[:, PELVIS_SLOPE : PELVIS_SLOPE + 4] = np.stack([harmonic.derivative(c) for c in trunk], axis=1)
         tables.append(table)
@@ -211,7 +207,8 @@ class _Periodic:
         return np.concatenate([np.ones((len(phase), 1)), np.cos(angle), np.sin(angle)], axis=1)
 
     def _fit(self, phase: FloatArray, value: FloatArray, harmonics: int = HARMONICS) -> FloatArray:
-        return np.linalg.lstsq(self._basis(phase, harmonics), value, rcond=None)[0]
+        solution = np.linalg.lstsq(self._basis(phase, harmonics), value, rcond=None)[0]
+        return np.asarray(solution, dtype=np.float64)
 
     def even(self, phase: FloatArray, right: FloatArray, left: FloatArray) -> FloatArray:
         """Mean of both legs, the left half a cycle later."""
@@ -220,9 +217,7 @@ class _Periodic:
 
     def odd(self, phase: FloatArray, value: FloatArray) -> FloatArray:
         """A lateral quantity: it changes sign half a cycle later, so its mean goes."""
-        coefficients = self._fit(
-            np.concatenate([phase, (phase + 0.5) % 1.0]), np.concatenate([value, -value])
-        )
+        coefficients = self._fit(np.concatenate([phase, (phase + 0.5) % 1.0]), np.concatenate([value, -value]))
         return np.asarray(self._basis(self.grid, HARMONICS) @ coefficients)
 
     def mean(self, phase: FloatArray, value: FloatArray) -> float:
@@ -236,7 +231,7 @@ class _Periodic:
     def derivative(self, value: FloatArray) -> FloatArray:
         """Derivative by phase of a grid function."""
         k = np.fft.rfftfreq(len(value), 1.0 / len(value))
-        return np.fft.irfft(np.fft.rfft(value) * 2j * np.pi * k, len(value))
+        return np.asarray(np.fft.irfft(np.fft.rfft(value) * 2j * np.pi * k, len(value)), dtype=np.float64)
 
 
 class _Body:
@@ -259,7 +254,7 @@ class _Body:
         mujoco.mj_kinematics(self.model, self.data)
 
     def same_feet(self, q: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
-        """Right-leg angles (PHASES, 6) that put the foot where it was although the pelvis (3, PHASES) is turned otherwise."""
+        """Right-leg angles (PHASES, 6) that put the foot where it was, the pelvis (3, PHASES) turned otherwise."""
         from scipy.optimize import least_squares
 
         out = q.copy()

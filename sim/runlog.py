@@ -139,9 +139,7 @@ class RunLog:
 
     def _metabolic(self, rows: FloatArray) -> dict[str, FloatArray]:
         muscle = self.plant.person.body.muscle
-        energetics = MuscleEnergetics.of(
-            SIDED_MUSCLES, muscle[:, 0], muscle[:, 2], specific_tension=SPECIFIC_TENSION
-        )
+        energetics = MuscleEnergetics.of(SIDED_MUSCLES, muscle[:, 0], muscle[:, 2], specific_tension=SPECIFIC_TENSION)
         active, force = _block(rows, "active_force"), _block(rows, "force")
         return metabolic_rates(
             energetics,
@@ -181,5 +179,3 @@ def contact_phase(time: FloatArray, force: FloatArray) -> FloatArray:
     after = strikes[-1] + last * np.arange(1, np.ceil((time[-1] - strikes[-1]) / last) + 1)
     knots = np.concatenate([before, strikes, after])
     return np.interp(time, knots, np.arange(len(knots))) % 1.0
-
-
