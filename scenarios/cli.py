@@ -161,6 +161,7 @@ def torque(
     data: Annotated[Path, typer.Argument(help="data set folder")],
     out: Out,
     kinematic: Annotated[bool, typer.Option("--kinematic", help="joint angles and velocities only")] = False,
+    joint: Annotated[list[str] | None, typer.Option(help="joints to estimate, without side (default: three)")] = None,
     hidden: Annotated[int, typer.Option(help="channels of each layer")] = 64,
     epochs: Annotated[int, typer.Option(help="at most this many")] = 60,
     seed: Seed = 0,
@@ -168,9 +169,14 @@ def torque(
     resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,
 ) -> None:
     """Train a torque estimator (causal TCN) and write its bundle."""
+    from ..controllers.config import require_known
+    from ..controllers.device import JOINTS, SIDES
     from ..estimators.training import KINEMATIC_CHANNELS, train_torque_estimator
 
     options: dict[str, Any] = {"channels": KINEMATIC_CHANNELS} if kinematic else {}
+    if joint:
+        require_known("joint", joint, JOINTS)
+        options["joints"] = tuple(f"{name}_{side}" for side in SIDES for name in joint)
     found = train_torque_estimator(
         data,
         out,
@@ -233,6 +239,23 @@ def export(
     for name in ("model.onnx", "manifest.json", "golden.npz"):
         shutil.copyfile(trained / name, out / name)
     console.print(f"{out}: golden vectors reproduced within {worst:.1e}")
+
+
+@app.command()
+def anatomy() -> None:
+    """Hold the person's muscle paths and strengths against their targets and published people."""
+    from ..sim.anatomy import arm_table, strength_table
+
+    arms = Table("muscle", "joint", "target", "arm mm", "error mm", "error %", title="moment arms over the gait range")
+    for a in arm_table():
+        numbers = (f"{a.arm_mm:.1f}", f"{a.arm_error_mm:.2f}", f"{a.arm_error_percent:.1f}")
+        arms.add_row(a.muscle, a.joint, a.target, *numbers)
+    console.print(arms)
+    strengths = Table("movement", "pose", "model Nm", "people Nm", "source", title="greatest isometric torque")
+    for s in strength_table():
+        people = f"{s.published_low_nm:.0f}-{s.published_high_nm:.0f}"
+        strengths.add_row(s.movement, s.pose, f"{s.model_nm:.0f} at {s.angle_deg:.0f} deg", people, s.source)
+    console.print(strengths)
 
 
 @app.command("train-gait")
