@@ -14,6 +14,7 @@ from .body import SIDED_JOINTS, SIDED_MUSCLES
 from .metabolics import MuscleEnergetics, metabolic_rates
 from .plant import Plant
 from .recording import Recording
+from .sensors import raw_emg
 from .truth import BLOCKS, CONTACT_THRESHOLD, ROW
 
 LICENCE = "CC BY 4.0 (synthetic, made by exotwin)"
@@ -118,24 +119,39 @@ class RunLog:
                 columns[f"delivered/{joint}"] = columns[f"torque/exo/{joint}"]
         columns |= {f"estimate/{joint}": self.estimates[:n, i] for i, joint in enumerate(self.estimate_joints)}
         columns |= {f"metabolic/{k}": v for k, v in self._metabolic(rows).items()}
-        return Recording(
-            columns,
-            {
-                "subject": plant.subject.as_dict(),
-                "device": plant.device.name if plant.device else None,
-                "scenario": scenario,
-                "arm": arm,
-                "seed": seed,
-                "rate_hz": plant.rate,
-                "duration_s": n / plant.rate,
-                "versions": versions(),
-                "model_hash": plant.person.model_hash(),
-                "licence": LICENCE,
-                "events": self.events,
-                "partial": partial,
-                "falls": int(plant.fallen),
-            },
-        )
+        return Recording(columns, self._meta(scenario, arm, seed, partial))
+
+    def raw_emg(self, scenario: str, arm: str, seed: int, partial: bool = False) -> Recording | None:
+        """The raw EMG of the run at its own rate, for the sibling file; None where the device has no EMG."""
+        plant = self.plant
+        spec = plant.device.sensors.emg if plant.device else None
+        if spec is None or plant.suite is None:
+            return None
+        muscles = [f"{m}_{side}" for side in SIDES for m in spec.muscles]
+        excitation = _block(self.rows[: self.ticks], "excitation")[:, [SIDED_MUSCLES.index(m) for m in muscles]]
+        rng = np.random.default_rng((seed, 1))
+        volts = raw_emg(excitation, plant.rate, spec, rng, plant.suite.emg_gain)
+        columns = {"time": np.arange(len(volts)) / spec.rate_hz}
+        columns |= {f"emg/{m}": volts[:, i] for i, m in enumerate(muscles)}
+        return Recording(columns, self._meta(scenario, arm, seed, partial) | {"rate_hz": spec.rate_hz})
+
+    def _meta(self, scenario: str, arm: str, seed: int, partial: bool) -> dict[str, Any]:
+        plant = self.plant
+        return {
+            "subject": plant.subject.as_dict(),
+            "device": plant.device.name if plant.device else None,
+            "scenario": scenario,
+            "arm": arm,
+            "seed": seed,
+            "rate_hz": plant.rate,
+            "duration_s": self.ticks / plant.rate,
+            "versions": versions(),
+            "model_hash": plant.person.model_hash(),
+            "licence": LICENCE,
+            "events": self.events,
+            "partial": partial,
+            "falls": int(plant.fallen),
+        }
 
     def _metabolic(self, rows: FloatArray) -> dict[str, FloatArray]:
         muscle = self.plant.person.body.muscle
