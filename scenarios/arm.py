@@ -11,7 +11,7 @@ import numpy as np
 
 from ..controllers.config import require_known
 from ..controllers.device import DeviceDescription
-from ..controllers.interface import FloatArray, SensorFrame
+from ..controllers.interface import FloatArray, SensorFrame, TorqueCommand
 from ..controllers.profile import MeanProfile, ProfileEstimator
 from ..controllers.protocols import Controller, ModeEstimate, TorqueEstimator
 from ..controllers.safety import SafetyConfig
@@ -28,6 +28,10 @@ GAIT_OF_TASK = {"walk": "level_walk", "stand": "stand"}
 WATCHDOG_S = 0.02  # the drives go to zero torque when no command has come for this long
 
 Progress = Callable[[float], None]
+
+
+class ControllerError(ValueError):
+    """A user's own controller failed; its own exception is the cause."""
 
 
 @dataclass
@@ -75,16 +79,8 @@ def build_controller(scenario: Scenario, arm: Arm, device: DeviceDescription, pl
     """The controller of one arm. Raises ValueError for channels that the device lacks or a bad custom controller."""
     if arm.controller in ("none", "unpowered"):
         return ZeroController(device.actuated if plant.device else ())
-    module, colon, attribute = arm.controller.partition(":")
-    if colon:
-        try:
-            factory = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"arm {arm.name!r}: {arm.controller}: {error}") from None
-        controller = factory(device, scenario.subject.mass_kg)
-        if not isinstance(controller, Controller):
-            raise ValueError(f"arm {arm.name!r}: {arm.controller} must return an object with reset() and step(frame)")
-        return controller
+    if ":" in arm.controller:
+        return _custom_controller(arm, device, scenario.subject.mass_kg)
     from ..estimators.runtime import OnnxEstimator, OnnxModeClassifier
 
     estimator: TorqueEstimator
@@ -102,6 +98,24 @@ def build_controller(scenario: Scenario, arm: Arm, device: DeviceDescription, pl
         SafetyConfig(),
         scenario.subject.mass_kg,
     )
+
+
+def _custom_controller(arm: Arm, device: DeviceDescription, body_mass_kg: float) -> Controller:
+    """What the user's ``module:callable`` returns when called with the device and the body mass (kg)."""
+    module, _, attribute = arm.controller.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"arm {arm.name!r}: {arm.controller}: {error}") from None
+    try:
+        controller = factory(device, body_mass_kg)
+    except Exception as error:
+        raise ControllerError(
+            f"arm {arm.name!r}: {arm.controller}(device, body_mass_kg) raised {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(controller, Controller):
+        raise ValueError(f"arm {arm.name!r}: {arm.controller} must return an object with reset() and step(frame)")
+    return controller
 
 
 class ArmLoop:
@@ -141,8 +155,10 @@ class ArmLoop:
                             torque = np.zeros_like(torque)
                     else:
                         silence = 0
-                        command = self.controller.step(frame)
+                        command = self._ask(frame)
                         torque, faults = command.torque, (*faults, *command.faults)
+                        if not np.isfinite(torque).all():
+                            torque, faults = np.zeros_like(torque), (*faults, "command_invalid")
                         if self.stack:
                             estimate = self.stack.telemetry.estimate
                 log.add(frame, torque, estimate, faults)
@@ -155,6 +171,26 @@ class ArmLoop:
             self.finished = True
         finally:
             self.wall += time.perf_counter() - begun
+
+    def _ask(self, frame: SensorFrame) -> TorqueCommand:
+        """The controller's command. Raises ControllerError when it fails or answers with another thing."""
+        try:
+            command = self.controller.step(frame)
+        except Exception as error:
+            raise ControllerError(
+                f"arm {self.arm.name!r}: {self.arm.controller} raised {type(error).__name__} "
+                f"at {frame.time:.3f} s: {error}"
+            ) from error
+        joints = self.plant.device.actuated if self.plant.device else ()
+        if not isinstance(command, TorqueCommand):
+            wrong = f"a {type(command).__name__}, not a TorqueCommand"
+        elif command.joints != joints:
+            wrong = f"torques for {command.joints}, but the device drives {joints}"
+        elif np.shape(command.torque) != (len(joints),):
+            wrong = f"torques of shape {np.shape(command.torque)} for {len(joints)} joints"
+        else:
+            return command
+        raise ControllerError(f"arm {self.arm.name!r}: {self.arm.controller} gave {wrong}")
 
     def result(self) -> ArmRun:
         """The recording so far, marked partial unless the run came to its end."""

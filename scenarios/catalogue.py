@@ -38,10 +38,15 @@ def list_bundles() -> list[str]:
 
 
 def find_bundle(name_or_path: str) -> Path:
-    """Folder of a bundle by name or path. Raises ValueError that names the nearest shipped one."""
+    """Folder of a bundle by name or path.
+
+    Raises ValueError that names the nearest shipped one, FileNotFoundError for a path without a bundle.
+    """
     path = Path(name_or_path)
     if (path / "manifest.json").is_file():
         return path
+    if len(path.parts) > 1:
+        raise FileNotFoundError(f"{path}: no bundle there (a bundle is a folder with manifest.json)")
     require_known("estimator", [name_or_path], list_bundles())
     return assets() / "estimators" / name_or_path
 

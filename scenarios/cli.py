@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -16,7 +19,7 @@ app.add_typer(train_app, name="train")
 console = Console()
 
 Out = Annotated[Path, typer.Option(help="folder for what comes out")]
-Seed = Annotated[int, typer.Option(help="seed of every random draw")]
+Seed = Annotated[int, typer.Option(help="seed of every random draw", min=0)]
 
 
 @app.command()
@@ -36,6 +39,7 @@ def run(
     chosen = load_scenario(scenario)
     changes: dict[str, Any] = {k: v for k, v in (("device", device), ("estimator", estimator)) if v}
     chosen = chosen.model_copy(update=changes)
+    sys.path.append(os.getcwd())  # where a user's own controller lies
     folder = out or Path("runs") / chosen.name
     result = run_scenario(chosen, seed, folder, console, video)
     if result.arms:
@@ -134,10 +138,10 @@ def evaluate(
 @app.command()
 def generate(
     out: Out,
-    subjects: Annotated[int, typer.Option(help="people to sample")] = 24,
-    minutes: Annotated[float, typer.Option(help="minutes of walking for each person")] = 4.0,
+    subjects: Annotated[int, typer.Option(help="people to sample", min=1)] = 24,
+    minutes: Annotated[float, typer.Option(help="minutes of walking for each person", min=0.0)] = 4.0,
     device: Annotated[str, typer.Option(help="what they wear")] = "hip_knee_ankle",
-    workers: Annotated[int, typer.Option(help="processes")] = 2,
+    workers: Annotated[int, typer.Option(help="processes", min=1)] = 2,
     seed: Seed = 1,
 ) -> None:
     """Simulate a labelled data set; run again after an interruption and it goes on."""
@@ -285,10 +289,16 @@ def main() -> None:
     """Entry point: bad input becomes one line on stderr and exit code 2."""
     try:
         app()
-    except (ValueError, FileNotFoundError, KeyError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-        Console(stderr=True).print(f"[red]error:[/red] {text}", highlight=False)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted")
-        raise SystemExit(130) from None
+    except KeyError as error:
+        _fail(str(error.args[0]) if error.args else "KeyError")
+    except (ValueError, OSError) as error:
+        # Our own errors are raised from None; a cause lies in a user's controller, who will want to see where.
+        if error.__cause__:
+            traceback.print_exception(error.__cause__)
+        _fail(str(error))
+
+
+def _fail(text: str) -> NoReturn:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print("[red]error:[/red]", escape(" ".join(text.split())))
+    raise SystemExit(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -54,14 +55,16 @@ def run_scenario(
 ) -> ScenarioResult:
     """Run all arms and write recordings, ``metrics.json``, ``report.html`` and ``video.mp4`` into out.
 
-    After Ctrl-C what there is gets written as ``*.partial.*``. Raises ValueError for what the scenario names
-    but does not exist, and for channels that the device lacks, before anything runs.
+    What an earlier run of the scenario left in `out` is removed first, so that nothing there is of another run.
+    After Ctrl-C what there is gets written, named ``*.partial.*`` but for the recordings of arms that had ended.
+    Raises ValueError for what the scenario names but does not exist, and for channels that the device lacks,
+    and OSError when `out` cannot be written to, before anything runs; ControllerError when a user's own
+    controller fails.
     """
     console = console or Console(quiet=True)
     device = find_device(scenario.device)
     loops = [ArmLoop(scenario, arm, device, seed) for arm in scenario.arms]
-    out.mkdir(parents=True, exist_ok=True)
-    runs: dict[str, ArmRun] = {}
+    _clear(out, [arm.name for arm in scenario.arms])
     interrupted = False
     columns = (
         TextColumn("{task.description:>12}"),
@@ -70,17 +73,15 @@ def run_scenario(
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        for loop in loops:
-            task = progress.add_task(loop.arm.name, total=1.0)
-            try:
+        try:
+            for loop in loops:
+                task = progress.add_task(loop.arm.name, total=1.0)
                 loop.run(lambda share, task=task: progress.update(task, completed=share))  # type: ignore[misc]
-            except KeyboardInterrupt:
-                interrupted = True
-            progress.update(task, completed=1.0)
-            if loop.log.ticks > 1:
-                runs[loop.arm.name] = loop.result()
-            if interrupted:
-                break
+                progress.update(task, completed=1.0)
+        except KeyboardInterrupt:
+            interrupted = True
+    # Metrics need two samples; an arm that never began has none.
+    runs = {loop.arm.name: loop.result() for loop in loops if loop.log.ticks > 1}
     tag = ".partial" if interrupted else ""
     if not runs:
         return ScenarioResult({"passed": False}, {}, out, True)
@@ -101,15 +102,29 @@ def run_scenario(
         realtime_factors={name: run.realtime_factor for name, run in runs.items()},
         recordings=files,
     )
+    found["duration_s"] = scenario.duration_s
     metrics = judge(found, () if interrupted else scenario.gates)
     if interrupted:
-        metrics["passed"] = False
-        metrics["partial"] = True
+        metrics |= {"passed": False, "partial": True}
     (out / f"metrics{tag}.json").write_text(json.dumps(metrics, indent=1, allow_nan=False), encoding="utf-8")
     write_report(out / f"report{tag}.html", {n: r.recording for n, r in runs.items()}, metrics, scenario)
     if video and not interrupted:
         _video(scenario, loops, runs, out, console)
     return ScenarioResult(metrics, runs, out, interrupted)
+
+
+def _clear(out: Path, arms: list[str]) -> None:
+    """Make the folder, see that it can be written to, and remove what a run of these arms leaves there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise OSError(f"{out}: no folder that can be written to ({error.strerror})") from None
+    whole = ("metrics.json", "report.html", "video.mp4", *(f"{name}.parquet" for name in arms))
+    for path in map(Path, whole):
+        (out / path).unlink(missing_ok=True)
+        (out / f"{path.stem}.partial{path.suffix}").unlink(missing_ok=True)
 
 
 def worn_mass(loops: list[ArmLoop]) -> float:
@@ -129,4 +144,7 @@ def _video(scenario: Scenario, loops: list[ArmLoop], runs: dict[str, ArmRun], ou
     shown = next((loop for loop in reversed(loops) if loop.arm.name in ("estimator",)), loops[-1])
     run = runs[shown.arm.name]
     with console.status("rendering video.mp4"):
-        render_video(out / "video.mp4", shown.plant.subject, shown.plant.device, run.poses, fps=50)
+        # Under its name only once it is whole.
+        unfinished = out / "video.partial.mp4"
+        render_video(unfinished, shown.plant.subject, shown.plant.device, run.poses, fps=50)
+        unfinished.replace(out / "video.mp4")
