@@ -1,0 +1,198 @@
+"""The learning environments keep the contracts of gymnasium and stable-baselines3, and give back the policy learnt."""
+
+import gymnasium
+import numpy as np
+import pytest
+from exotwin.scenarios.catalogue import find_device
+from exotwin.sim.gait_env import GaitVecEnv, HumanGaitEnv, register
+from exotwin.sim.gait_task import GaitTask, load_gait_task
+from exotwin.sim.gait_training import policy_of, train_gait
+from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD
+from exotwin.sim.policy import act, load_policy
+from gymnasium.utils.env_checker import check_env
+
+DEVICES = {"hip_knee_ankle": find_device("hip_knee_ankle")}
+
+
+def small_task(**changes):
+    keys = {
+        "name": "level_walk",
+        "reference": "level_walk",
+        "mode": "walk",
+        "speed": (1.0, 1.4),
+        "devices": {"none": 2, "hip_knee_ankle": 2},
+        "steps": 256,
+        "ppo": {"n_steps": 32, "batch_size": 64, "n_epochs": 1, "hidden": 16},
+    }
+    return GaitTask.model_validate(keys | changes)
+
+
+def actions(rng, n):
+    return rng.uniform(-0.5, 0.5, (n, N_ACTIONS)).astype(np.float32)
+
+
+@pytest.fixture
+def env():
+    return GaitVecEnv(small_task(), DEVICES, seed=0, threads=2)
+
+
+def test_registered_environment_passes_gymnasiums_checker():
+    register()
+    register()  # a second call is harmless
+    env = gymnasium.make("exotwin/HumanGait-v0", disable_env_checker=True)
+    check_env(env.unwrapped, skip_render_check=True)
+    assert env.observation_space.shape == (N_OBSERVATIONS,)
+    assert env.action_space.shape == (N_ACTIONS,)
+
+
+def test_environment_takes_any_subject_and_device():
+    env = HumanGaitEnv(device=DEVICES["hip_knee_ankle"])
+    first, _ = env.reset(seed=3)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        observation, reward, *_ = env.step(actions(rng, 1)[0])
+        assert np.isfinite(reward)
+    assert not np.array_equal(first, observation)
+    again, _ = env.reset(seed=3)
+    np.testing.assert_array_equal(again, first)
+
+
+def test_policy_that_does_nothing_falls_and_ends_its_episode():
+    env = HumanGaitEnv()
+    env.reset(seed=0)
+    env.batch.people[0].data.qvel[3:6] = 6.0
+    for _ in range(200):
+        *_, terminated, truncated, _ = env.step(np.zeros(N_ACTIONS, np.float32))
+        if terminated:
+            break
+    assert terminated
+    assert not truncated
+
+
+def test_episode_is_cut_off_at_its_time():
+    env = HumanGaitEnv()
+    env.task = env.batch.task = load_gait_task("level_walk").model_copy(update={"episode_s": 0.1})
+    env.reset(seed=1)
+    ended = [env.step(np.zeros(N_ACTIONS, np.float32))[3] for _ in range(5)]
+    assert ended == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_vector_does_the_same_on_any_number_of_threads(env, threads):
+    other = GaitVecEnv(small_task(), DEVICES, seed=0, threads=threads)
+    assert env.reset().tobytes() == other.reset().tobytes()
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        action = actions(rng, env.num_envs)
+        (here, reward, done, _), (there, other_reward, other_done, _) = env.step(action), other.step(action)
+        assert here.tobytes() == there.tobytes()
+        np.testing.assert_array_equal(reward, other_reward)
+        np.testing.assert_array_equal(done, other_done)
+
+
+def test_vector_restarts_who_falls_and_tells_how_it_ended(env):
+    env.reset()
+    rng, ends = np.random.default_rng(0), 0
+    rewards, lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
+    for _ in range(250):
+        observations, reward, done, infos = env.step(2.0 * actions(rng, env.num_envs))
+        rewards += reward
+        lengths += 1
+        assert np.isfinite(observations).all()
+        assert np.abs(observations).max() <= 5.0
+        for i, info in enumerate(infos):
+            assert bool(info) == bool(done[i])
+            if not done[i]:
+                continue
+            ends += 1
+            assert info["episode"] == {"r": pytest.approx(rewards[i], rel=1e-5), "l": lengths[i]}
+            assert not info["TimeLimit.truncated"]
+            assert reward[i] == 0.0
+            assert not np.array_equal(info["terminal_observation"], observations[i])
+            rewards[i], lengths[i] = 0.0, 0
+    assert ends >= env.num_envs
+
+
+def test_time_limit_is_told_from_a_fall():
+    env = GaitVecEnv(small_task(episode_s=0.06), DEVICES, seed=0)
+    env.reset()
+    for _ in range(2):
+        *_, done, _ = env.step(np.zeros((env.num_envs, N_ACTIONS)))
+        assert not done.any()
+    *_, done, infos = env.step(np.zeros((env.num_envs, N_ACTIONS)))
+    assert done.all()
+    assert all(info["TimeLimit.truncated"] for info in infos)
+
+
+def test_actions_beyond_the_limit_are_clipped():
+    runs = []
+    for size in (ACTION_LIMIT, 10.0):
+        env = GaitVecEnv(small_task(), DEVICES, seed=0)
+        env.reset()
+        runs.append(env.step(np.full((env.num_envs, N_ACTIONS), size))[0])
+    assert runs[0].tobytes() == runs[1].tobytes()
+
+
+def test_people_differ_and_are_pushed_only_where_the_task_says():
+    pushed = GaitVecEnv(small_task(push_n=(50.0, 60.0), push_every_s=0.02, push_s=0.1), DEVICES, seed=0)
+    pushed.reset()
+    pushed.step(np.zeros((pushed.num_envs, N_ACTIONS)))
+    for batch in pushed.batches:
+        masses = {p.subject.mass_kg for p in batch.people}
+        assert len(masses) == len(batch)
+        for person in batch.people:
+            force = person.data.xfrc_applied
+            assert 30.0 < np.linalg.norm(force[1]) <= 60.0
+            assert not force[2:].any()
+    calm = GaitVecEnv(small_task(), DEVICES, seed=0)
+    calm.reset()
+    calm.step(np.zeros((calm.num_envs, N_ACTIONS)))
+    assert not any(p.data.xfrc_applied.any() for b in calm.batches for p in b.people)
+
+
+def test_commanded_speeds_lie_in_the_tasks_range():
+    env = GaitVecEnv(small_task(speed=(0.9, 1.0), speed_change_every_s=POLICY_PERIOD), DEVICES, seed=0)
+    env.reset()
+    seen = set()
+    for _ in range(5):
+        env.step(np.zeros((env.num_envs, N_ACTIONS)))
+        seen |= {float(s) for b in env.batches for s in b.state[:, 1]}
+    assert len(seen) > env.num_envs
+    assert min(seen) >= 0.9
+    assert max(seen) <= 1.0
+
+
+def test_ppo_learns_checkpoints_and_goes_on(tmp_path):
+    from stable_baselines3 import PPO
+
+    task = small_task(curriculum=[{"steps": 128, "devices": {"none": 4}}])
+    target = train_gait(task, DEVICES, tmp_path, threads=1)
+    model = PPO.load(tmp_path / "checkpoint.zip", device="cpu")
+    assert model.num_timesteps == 128 + 256
+    assert target.exists()
+    assert (tmp_path / "log.csv").exists()
+    longer = task.model_copy(update={"steps": 512})
+    train_gait(longer, DEVICES, tmp_path, resume=True, threads=1)
+    assert PPO.load(tmp_path / "checkpoint.zip", device="cpu").num_timesteps == 128 + 512
+
+
+def test_compiled_policy_acts_like_the_one_learnt(tmp_path):
+    """The .npz against torch's own forward pass."""
+    from stable_baselines3 import PPO
+
+    env = GaitVecEnv(small_task(), DEVICES, seed=0)
+    model = PPO("MlpPolicy", env, policy_kwargs={"net_arch": [16, 16], "activation_fn": _elu()}, device="cpu", seed=1)
+    policy_of(model, "level_walk").save(tmp_path / "policy.npz")
+    network = load_policy(tmp_path / "policy.npz").network
+    rng = np.random.default_rng(0)
+    for observation in rng.uniform(-5.0, 5.0, (20, N_OBSERVATIONS)):
+        wanted, _ = model.predict(observation.astype(np.float32), deterministic=True)
+        action = np.zeros(N_ACTIONS)
+        act(network, observation, action)
+        np.testing.assert_allclose(action, wanted, atol=1e-5)
+
+
+def _elu():
+    import torch
+
+    return torch.nn.ELU
