@@ -30,8 +30,8 @@ def arm_metrics(
     skip_s: seconds left out at the start. joints: assisted joints without side (default: those
     commanded a torque). commanded_speed_mps: adds speed_deviation = |speed / commanded - 1|.
     device_mass_kg: of the exo, which counts in arms whose recording names a device. angle_reference:
-    see `metrics.angle_rms_deg`. Units are in the keys. `falls`, `faults` and `fault_fraction` are of the
-    whole run, the skipped seconds too. ValueError when the recording is shorter than `skip_s`.
+    see `metrics.angle_rms_deg`. Units are in the keys. `falls` and what is said of faults are of the whole run,
+    the skipped seconds too. ValueError when the recording is shorter than `skip_s`.
     """
     rest = m.after(recording, skip_s)
     joints = m.assisted_joints(rest) if joints is None else joints
@@ -52,13 +52,12 @@ def arm_metrics(
         "biological_work_j_per_kg_m": {j: m.joint_work(rest, j) for j in joints},
         "effort": {"value": m.effort(rest), "cubed": m.effort(rest, power=3)},
         "metabolic_w_per_kg": metabolic,
-        "metabolic_j_per_kg_m": {
-            k: v / speed if v is not None and speed else None for k, v in metabolic.items()
-        },
+        "metabolic_j_per_kg_m": {k: v / speed if v is not None and speed else None for k, v in metabolic.items()},
         "wrong_direction_fraction": m.wrong_direction_fraction(rest, powered),
         "exo": {j: m.exo_joint(rest, j) for j in powered},
         "fault_fraction": m.fault_fraction(recording),
         "faults": m.fault_count(recording),
+        "fault_torque_nm": m.fault_torque(recording),
         "grf": ground_force_metrics(recording, skip_s, device_mass_kg if recording.meta["device"] else 0.0),
         "gait": gait_summary(recording, skip_s),
         "angle_rms_deg": m.angle_rms_deg(recording, angle_reference or {}, skip_s),
@@ -113,9 +112,7 @@ def compare(
                 if other
                 else dict.fromkeys((*joints, "mean"))
             )
-            arm["effort"][key] = m.relative_change(
-                arm["effort"]["value"], other["effort"]["value"] if other else None
-            )
+            arm["effort"][key] = m.relative_change(arm["effort"]["value"], other["effort"]["value"] if other else None)
             arm["metabolic_change"][key] = {
                 model: m.relative_change(rate, other["metabolic_w_per_kg"].get(model) if other else None)
                 for model, rate in arm["metabolic_w_per_kg"].items()

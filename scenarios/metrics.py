@@ -68,9 +68,7 @@ def both_sides(recording: Recording, prefix: str, joint: str) -> FloatArray:
 def assisted_joints(recording: Recording) -> tuple[str, ...]:
     """Joints, without side, that were commanded any torque."""
     return tuple(
-        j
-        for j in joints_with(recording, "command")
-        if np.nansum(np.abs(both_sides(recording, "command", j))) > 0
+        j for j in joints_with(recording, "command") if np.nansum(np.abs(both_sides(recording, "command", j))) > 0
     )
 
 
@@ -89,14 +87,8 @@ def estimator_errors(recording: Recording) -> dict[str, dict[str, float | None]]
     of samples without an estimate, which the errors leave out. Formulas: `estimators.evaluation`.
     """
     columns = recording.columns
-    estimate = {
-        name.removeprefix("estimate/"): c for name, c in columns.items() if name.startswith("estimate/")
-    }
-    truth = {
-        j: columns[name] / mass_kg(recording)
-        for j in estimate
-        if (name := f"torque/biological/{j}") in columns
-    }
+    estimate = {name.removeprefix("estimate/"): c for name, c in columns.items() if name.startswith("estimate/")}
+    truth = {j: columns[name] / mass_kg(recording) for j in estimate if (name := f"torque/biological/{j}") in columns}
     return {
         joint: {
             "rmse_nm_per_kg": _number(errors["rmse"]),
@@ -241,6 +233,19 @@ def fault_count(recording: Recording) -> int:
 def fault_fraction(recording: Recording) -> float:
     """Share of samples at which any fault was active; 0 without the column."""
     return float(np.mean(fault_mask(recording)))
+
+
+def fault_torque(recording: Recording, settle_s: float = 0.1) -> float | None:
+    """Largest torque asked of any joint when a fault had already lasted for `settle_s`, Nm: 0 if the exo let go.
+
+    max |command| over those samples. The default lets the shipped safety hold a gap and ramp down first.
+    None without a command column or such a sample.
+    """
+    mask, time = fault_mask(recording), recording.columns["time"]
+    healthy_at = np.maximum.accumulate(np.where(mask, time[0], time))
+    settled = mask & (time - healthy_at > settle_s)
+    commands = [c for name, c in recording.columns.items() if name.startswith("command/")]
+    return _number(np.max(np.abs(commands)[:, settled])) if commands and settled.any() else None
 
 
 def _number(value: Any) -> float | None:

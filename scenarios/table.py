@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
     from rich.text import Text
 
 NOTHING = "–"
@@ -19,7 +20,13 @@ JOINT_TITLES = {
     "ankle_dorsiflexion": "ankle",
     "mtp_extension": "toes",
 }
-_REFERENCES = {"vs_no_exo": "no_exo", "vs_unpowered": "unpowered"}
+MODEL_TITLES = {
+    "umberger2010": "Umberger 2010",
+    "bhargava2004": "Bhargava 2004",
+    "minetti1997": "Minetti 1997",
+}
+_REFERENCES = {"vs_unpowered": "unpowered", "vs_no_exo": "no_exo"}
+_CHANGE = "change, %: vs unpowered / no_exo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +56,43 @@ def _summary(named: Mapping[str, dict[str, Any]], joints: list[str]) -> Iterator
     def row(group: str, label: str, path: str, form: str) -> Row:
         return Row(group, label, tuple(_cell(arm, path, form) for arm in arms))
 
-    def change(group: str, label: str, path: str, reference: str) -> Row:
-        # Against itself an arm has no change worth a figure.
-        cells = (NOTHING if name == reference else _cell(arm, path, "{:+.1%}") for name, arm in named.items())
+    def change(group: str, label: str, path: str) -> Row:
+        cells = []
+        for name, arm in named.items():
+            # Against itself an arm has no change worth a figure.
+            pair = [NOTHING if name == other else _percent(arm, path.format(key)) for key, other in _REFERENCES.items()]
+            cells.append(NOTHING if pair == [NOTHING, NOTHING] else "/".join(pair))
         return Row(group, label, tuple(cells))
 
     yield row("Walking", "falls", "falls", "{:.0f}")
+    if any(arm["faults"] for arm in arms):
+        yield row("Walking", "faults", "faults", "{:.0f}")
     yield row("Walking", "simulated (s)", "seconds", "{:.1f}")
     yield row("Walking", "speed (m/s)", "speed_mps", "{:.3f}")
-    yield row("Walking", "real-time factor", "realtime_factor", "{:.1f} x")
+    yield row("Walking", "real-time factor", "realtime_factor", "{:.1f}")
     for joint in dict.fromkeys(j for arm in arms for j in arm["estimator"]):
         yield Row(
-            "Torque estimate",
-            f"{JOINT_TITLES[joint]}: RMSE (Nm/kg) / R²",
+            "Torque estimate: RMSE (Nm/kg)/R²",
+            JOINT_TITLES[joint],
             tuple(
-                f"{_cell(arm, path + 'rmse_nm_per_kg', '{:.3f}')} / {_cell(arm, path + 'r2', '{:.2f}')}"
+                f"{_cell(arm, path + 'rmse_nm_per_kg', '{:.3f}')}/{_cell(arm, path + 'r2', '{:.2f}')}"
                 if joint in arm["estimator"]
                 else NOTHING
                 for arm in arms
                 for path in [f"estimator.{joint}."]
             ),
         )
-    for key, reference in _REFERENCES.items():
-        group = f"Biological torque (RMS) vs {reference}"
-        for joint in (*joints, "mean"):
-            label = JOINT_TITLES.get(joint, "mean of joints")
-            yield change(group, label, f"biological_torque_change.{key}.{joint}", reference)
-    yield row("Muscle effort", "sum of squared activations", "effort.value", "{:.3f}")
-    for key, reference in _REFERENCES.items():
-        yield change("Muscle effort", f"vs {reference}", f"effort.{key}", reference)
+    for joint in (*joints, "mean"):
+        label = JOINT_TITLES.get(joint, "mean of joints")
+        yield change(f"Biological torque (RMS): {_CHANGE}", label, f"biological_torque_change.{{}}.{joint}")
+    effort = f"Muscle effort: sum of squared activations, and {_CHANGE}"
+    yield row(effort, "effort", "effort.value", "{:.3f}")
+    yield change(effort, "change", "effort.{}")
+    metabolic = f"Metabolic rate, gross: W/kg, and {_CHANGE}"
     for model in dict.fromkeys(m for arm in arms for m in arm["metabolic_w_per_kg"]):
-        yield row("Metabolic rate, gross", f"{model} (W/kg)", f"metabolic_w_per_kg.{model}", "{:.2f}")
-        for key, reference in _REFERENCES.items():
-            path = f"metabolic_change.{key}.{model}"
-            yield change("Metabolic rate, gross", f"{model} vs {reference}", path, reference)
-    yield row("Exo", "wrong-direction torque", "wrong_direction_fraction", "{:.1%}")
+        yield row(metabolic, MODEL_TITLES.get(model, model), f"metabolic_w_per_kg.{model}", "{:.2f}")
+        yield change(metabolic, "change", f"metabolic_change.{{}}.{model}")
+    yield row("Exo", "wrong direction", "wrong_direction_fraction", "{:.1%}")
 
 
 def _detail(arms: list[dict[str, Any]], joints: list[str]) -> Iterator[Row]:
@@ -113,9 +122,7 @@ def _detail(arms: list[dict[str, Any]], joints: list[str]) -> Iterator[Row]:
     yield row("Gait", "step length (m)", "gait.step_length_m", "{:.3f}")
     yield row("Gait", "stance", "gait.stance_fraction", "{:.1%}")
     for joint in dict.fromkeys(j for arm in arms for j in arm["angle_rms_deg"]):
-        yield row(
-            "Gait", f"{JOINT_TITLES[joint]} from reference, RMS (deg)", f"angle_rms_deg.{joint}", "{:.1f}"
-        )
+        yield row("Gait", f"{JOINT_TITLES[joint]} from reference, RMS (deg)", f"angle_rms_deg.{joint}", "{:.1f}")
 
 
 def _cell(arm: Mapping[str, Any], path: str, form: str) -> str:
@@ -125,18 +132,24 @@ def _cell(arm: Mapping[str, Any], path: str, form: str) -> str:
     return NOTHING if value is None else form.format(value).replace("-", "−")
 
 
+def _percent(arm: Mapping[str, Any], path: str) -> str:
+    """A relative change in percent with two figures: −12, +8.7."""
+    tens = _cell(arm, path, "{:+.0%}").removesuffix("%")
+    return tens if len(tens) > 2 or tens == NOTHING else _cell(arm, path, "{:+.1%}").removesuffix("%")
+
+
 def verdict(metrics: Mapping[str, Any]) -> str:
     """One sentence: passed, or which gates failed and by what, and whether the run was cut short."""
+    if metrics["passed"]:
+        return f"PASSED: all {len(metrics['gates'])} gates hold" if metrics["gates"] else "PASSED: no gates set"
+    return "FAILED: " + "; ".join(_reasons(metrics))
+
+
+def _reasons(metrics: Mapping[str, Any]) -> list[str]:
     failed = [gate for gate in metrics["gates"] if not gate["passed"]]
     partial = [name for name, arm in metrics["arms"].items() if arm["partial"]]
-    if metrics["passed"]:
-        return (
-            f"PASSED: all {len(metrics['gates'])} gates hold" if metrics["gates"] else "PASSED: no gates set"
-        )
     reasons = [f"{gate['name']}: {measured(gate)}, must be {limit(gate)}" for gate in failed]
-    if partial:
-        reasons.append(f"partial run ({', '.join(partial)})")
-    return "FAILED: " + "; ".join(reasons)
+    return reasons + ([f"partial run ({', '.join(partial)})"] if partial else [])
 
 
 def measured(gate: Mapping[str, Any]) -> str:
@@ -150,27 +163,43 @@ def limit(gate: Mapping[str, Any]) -> str:
     return f"{sign} {gate['limit']:g}".replace("-", "−")
 
 
-def arms_table(metrics: Mapping[str, Any]) -> Table:
+def arms_table(metrics: Mapping[str, Any]) -> Group:
     """The table that ``exotwin run`` prints: a column for each arm. Needs rich."""
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     device = metrics.get("device") or "no device"
-    table = Table(title=f"{metrics['scenario']}, {device}, seed {metrics['seed']}", title_style="bold")
-    table.add_column("")
-    for name in metrics["arms"]:
-        table.add_column(name, justify="right")
-    group = None
-    for row in rows(metrics):
-        if row.group != group:
-            group = row.group
-            table.add_section()
-            table.add_row(f"[bold]{group}[/bold]")
-        table.add_row(f"  {row.label}", *row.cells)
-    return table
+    title = Text(f"{metrics['scenario']}, {device}, seed {metrics['seed']}", style="bold")
+    found, arms = rows(metrics), list(metrics["arms"])
+    indent = "  "
+    widths = [max(map(len, column)) for column in zip(arms, *(row.cells for row in found), strict=True)]
+
+    def table() -> Table:
+        # A grid for each group, all of the same widths, leaves the headings the whole line.
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(width=len(indent) + max(len(row.label) for row in found))
+        for width in widths:
+            # In a narrow terminal a number goes on in the next line rather than lose its end.
+            grid.add_column(width=width, justify="right", overflow="fold")
+        return grid
+
+    head = table()
+    head.add_row("", *(Text(name, style="bold") for name in arms))
+    parts: list[Text | Table] = [title, head]
+    for group, members in itertools.groupby(found, lambda row: row.group):
+        parts.append(Text(group, style="bold"))
+        grid = table()
+        for row in members:
+            grid.add_row(Text(indent + row.label), *row.cells)
+        parts.append(grid)
+    return Group(*parts)
 
 
 def verdict_text(metrics: Mapping[str, Any]) -> Text:
-    """`verdict` in green or red. Needs rich."""
+    """`verdict` in green or red, a line for each reason. Needs rich."""
     from rich.text import Text
 
-    return Text(verdict(metrics), style="bold green" if metrics["passed"] else "bold red")
+    if metrics["passed"]:
+        return Text(verdict(metrics), style="bold green")
+    return Text("\n  ".join(["FAILED", *_reasons(metrics)]), style="bold red")
