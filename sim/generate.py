@@ -7,8 +7,10 @@ interrupted run goes on where it stopped.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,9 +20,10 @@ import numpy as np
 
 from ..controllers.device import DeviceDescription
 from ..controllers.interface import FloatArray
-from .manifest import Manifest, build_manifest, write_manifest
+from .manifest import FILE_NAME, Manifest, build_manifest, split_subjects, write_manifest
 from .person import Subject
 from .plant import Plant
+from .recording import read_recording
 from .runlog import LICENCE, RunLog, versions
 
 SEGMENT_S = 8.0  # one speed and one assistance
@@ -48,6 +51,22 @@ class Job:
     def path(self) -> str:
         """Where it goes in the data set."""
         return f"task={self.task}/subject={self.subject.id}/{self.index:03d}.parquet"
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What its recording's metadata say of it."""
+        return {
+            "subject": self.subject.as_dict(),
+            "device": self.device.name,
+            "scenario": f"generate/{self.task}",
+            "seed": self.seed[0],
+            "versions": versions(),
+        }
+
+    def made(self, meta: dict[str, Any]) -> bool:
+        """Whether a recording of this metadata came of this job."""
+        whole = meta["falls"] > 0 or abs(meta["duration_s"] - self.seconds) < 1.0 / meta["rate_hz"]
+        return whole and all(meta[key] == value for key, value in self.meta.items())
 
 
 def sample_subjects(count: int, seed: int) -> list[Subject]:
@@ -79,34 +98,35 @@ def generate(
 ) -> Manifest:
     """Make every recording that is not there yet, then the manifest. tell(done, all) is called after each.
 
-    Ctrl-C leaves whole recordings only; calling again goes on.
+    Ctrl-C, or the death of a worker, leaves whole recordings only; calling again goes on. Raises ValueError for too few
+    people to split, and when the folder holds a recording of another request; ChildProcessError for a dead worker.
     """
+    if not jobs:
+        raise ValueError("nothing to generate")
+    split_subjects((job.subject.id for job in jobs), seed)  # not after hours that there are too few people
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [job for job in jobs if not (folder / job.path).exists()]
+    missing = _missing(folder, jobs)
+    if missing:
+        (folder / FILE_NAME).unlink(missing_ok=True)  # it is of a whole set
     done = len(jobs) - len(missing)
     if tell:
         tell(done, len(jobs))
-    if workers <= 1:
+
+    def one_more() -> None:
+        nonlocal done
+        done += 1
+        if tell:
+            tell(done, len(jobs))
+
+    if workers > 1:
+        _in_parallel(folder, missing, workers, one_more)
+    else:
         for job in missing:
             make(folder, job)
-            done += 1
-            if tell:
-                tell(done, len(jobs))
-    else:
-        context = get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet_worker) as pool:
-            waiting = [pool.submit(make, folder, job) for job in missing]
-            try:
-                for future in as_completed(waiting):
-                    future.result()
-                    done += 1
-                    if tell:
-                        tell(done, len(jobs))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            one_more()
     request: dict[str, Any] = {
         "tasks": sorted({j.task for j in jobs}),
+        "subjects": len({j.subject.id for j in jobs}),
         "recordings": len(jobs),
         "seconds_each": jobs[0].seconds,
         "device": jobs[0].device.name,
@@ -123,9 +143,38 @@ def generate(
     return manifest
 
 
-def _quiet_worker() -> None:
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+def _missing(folder: Path, jobs: list[Job]) -> list[Job]:
+    """The jobs still to do. Raises ValueError when what is there was not made by these jobs."""
+    for left_by_a_killed_worker in folder.glob("task=*/subject=*/.*.part"):
+        left_by_a_killed_worker.unlink()
+    missing = {job.path: job for job in jobs}
+    for path in sorted(folder.rglob("*.parquet")):
+        job = missing.pop(path.relative_to(folder).as_posix(), None)
+        meta = read_recording(path, columns=[]).meta
+        if job is None or not job.made(meta):
+            raise ValueError(f"{path} is of another request: choose another folder, or delete this one")
+    return list(missing.values())
+
+
+def _in_parallel(folder: Path, jobs: list[Job], workers: int, one_more: Callable[[], None]) -> None:
+    # Read by the workers' libraries as they load.
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupt) as pool:
+        try:
+            for future in as_completed([pool.submit(make, folder, job) for job in jobs]):
+                future.result()
+                one_more()
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                "a worker was killed (out of memory?): run the same command again to go on"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _ignore_interrupt() -> None:
+    """Ctrl-C reaches the whole process group: the parent answers it, the workers end the recording they are at."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def make(folder: Path, job: Job) -> None:
@@ -150,7 +199,7 @@ def make(folder: Path, job: Job) -> None:
         if plant.fallen:
             log.event("fall")
             break
-    log.recording(f"generate/{job.task}", "generated", job.seed[0]).write(folder / job.path)
+    log.recording(job.meta["scenario"], "generated", job.meta["seed"]).write(folder / job.path)
 
 
 class _Helper:
