@@ -56,6 +56,7 @@ def train_gait(
                 model = _new_model(stage, env, seed)
             log.stage, log.episode_s = number, stage.episode_s
             model.learn(end - model.num_timesteps, callback=log, reset_num_timesteps=False)
+            log.save(model)
     except KeyboardInterrupt:
         log.console.print("[yellow]stopped; go on with --resume")
     if model is None:
