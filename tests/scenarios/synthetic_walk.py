@@ -13,6 +13,7 @@ RATE = 200.0
 STRIDE_S = 1.1
 SPEED = 1.25
 MASS = 75.0
+ANKLE_OFFSET = 0.35  # rad between the published ankle angle and ours
 GAITED = ("hip_flexion", "knee_flexion", "ankle_dorsiflexion")
 
 
@@ -60,7 +61,7 @@ def walk(
             name = f"{joint}_{side}"
             angle = np.radians(curve(f"angle/{joint}")) + 0.01 * rng.standard_normal()
             biological = (1.0 - unload) * MASS * curve(f"moment/{joint}")
-            columns[f"angle/{name}"] = angle + (0.35 if joint == "ankle_dorsiflexion" else 0.0)
+            columns[f"angle/{name}"] = angle + (ANKLE_OFFSET if joint == "ankle_dorsiflexion" else 0.0)
             columns[f"velocity/{name}"] = np.gradient(angle, time)
             columns[f"torque/biological/{name}"] = biological
             columns[f"torque/exo/{name}"] = assist * np.roll(biological, 6) * working
@@ -85,3 +86,10 @@ def walk(
         "model_hash": "0123456789abcdef0123",
     }
     return Recording(columns, {**base, **meta})
+
+
+def reference_angles() -> dict[str, np.ndarray]:
+    """The joint angles that `walk` walks with, (101,) rad over the gait cycle."""
+    bands = level_walking(SPEED).bands
+    curves = {joint: np.radians(bands[f"angle/{joint}"].mean) for joint in GAITED}
+    return curves | {"ankle_dorsiflexion": curves["ankle_dorsiflexion"] + ANKLE_OFFSET}

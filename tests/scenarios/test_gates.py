@@ -24,9 +24,7 @@ def gate(metric: str, sign: str = "<=", limit: float = 0.0) -> Gate:
 
 @given(st.floats(-10, 10), st.floats(-10, 10), st.sampled_from(["<=", ">=", "==", "<", ">"]))
 def test_a_gate_agrees_with_the_operator_it_names(value, limit, sign):
-    holds = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}[
-        sign
-    ]
+    holds = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}[sign]
     assert evaluate(gate("x", sign, limit), {"x": value})["passed"] == holds(value, limit)
 
 

@@ -20,9 +20,7 @@ def test_estimator_error_pools_both_sides_and_leaves_missing_samples_out():
     right, left = truth + 0.1, truth - 0.3
     right[:500] = np.nan
     left[:500] = np.nan
-    errors = m.estimator_errors(
-        make({**knee("torque/biological", MASS * truth), **knee("estimate", right, left)})
-    )
+    errors = m.estimator_errors(make({**knee("torque/biological", MASS * truth), **knee("estimate", right, left)}))
     assert errors["knee_flexion"]["rmse_nm_per_kg"] == pytest.approx(np.sqrt((0.1**2 + 0.3**2) / 2))
     assert errors["knee_flexion"]["missing_fraction"] == pytest.approx(0.25)
     assert set(errors["knee_flexion"]) >= {"nrmse", "r", "r2", "lag_ms"}
@@ -30,9 +28,7 @@ def test_estimator_error_pools_both_sides_and_leaves_missing_samples_out():
 
 def test_an_estimator_that_never_answers_has_no_error_figures():
     nothing = np.full(T.size, np.nan)
-    errors = m.estimator_errors(
-        make({**knee("torque/biological", np.sin(W * T)), **knee("estimate", nothing)})
-    )
+    errors = m.estimator_errors(make({**knee("torque/biological", np.sin(W * T)), **knee("estimate", nothing)}))
     assert errors["knee_flexion"]["rmse_nm_per_kg"] is None
     assert errors["knee_flexion"]["missing_fraction"] == 1.0
 
@@ -60,9 +56,7 @@ def test_wrong_direction_fraction_of_lagging_sines_is_analytic(lag):
 
 
 def test_opposing_a_torque_inside_the_dead_band_is_not_wrong():
-    r = make(
-        {**knee("torque/biological", np.full(T.size, 0.04 * MASS)), **knee("delivered", -np.ones(T.size))}
-    )
+    r = make({**knee("torque/biological", np.full(T.size, 0.04 * MASS)), **knee("delivered", -np.ones(T.size))})
     assert m.wrong_direction_fraction(r, ["knee_flexion"]) == 0.0
     assert m.wrong_direction_fraction(r, ["knee_flexion"], dead_band_nm_per_kg=0.03) == 1.0
 
