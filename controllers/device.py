@@ -91,6 +91,29 @@ class ActuatedJoint(Config):
         return name
 
 
+class Shape(Config):
+    """What a piece looks like in pictures; it has no mass and touches nothing.
+
+    Points are in the segment's frame for the right leg, as for the piece. box: half lengths size about `at`.
+    disc: a cylinder about z, size = radius, radius, half thickness. bar: from `at` to `to`, half widths
+    size[0] fore-aft and size[2] sideways. cuff: a thin shell about y, size = radius fore-aft, half height, radius
+    sideways, over arc_deg, counted from forward to outward.
+    """
+
+    kind: Literal["box", "disc", "bar", "cuff"]
+    at_m: Vector
+    size_m: Vector
+    to_m: Vector | None = None
+    arc_deg: tuple[float, float] = (0.0, 360.0)
+    colour: Literal["frame", "accent", "metal", "pad"] = "frame"
+
+    @model_validator(mode="after")
+    def _bar_has_two_ends(self) -> Shape:
+        if (self.to_m is None) == (self.kind == "bar"):
+            raise ValueError(f"to_m is for a bar and only for a bar, not a {self.kind}")
+        return self
+
+
 class Attachment(Config):
     """A rigid piece of the device on a body segment, in the segment's frame (x forward, y up, z right).
 
@@ -98,7 +121,7 @@ class Attachment(Config):
 
     `segment`: pelvis, femur, tibia, calcn or toes; all but the pelvis are mounted on both legs and the
     left one mirrored in z. inertia: principal moments about the piece's centre of mass. size: half
-    lengths of the box it is drawn as.
+    lengths of the box it is drawn as, unless `shapes` says more.
     """
 
     name: str
@@ -107,6 +130,7 @@ class Attachment(Config):
     com_m: Vector
     inertia_kgm2: Vector
     size_m: Vector = (0.03, 0.03, 0.02)
+    shapes: tuple[Shape, ...] = ()
 
 
 class ImuSpec(Config):
@@ -222,10 +246,7 @@ class DeviceDescription(Config):
             names += [f"imu/{m.site}/{axis}" for m in s.imu.mounts for axis in IMU_AXES]
         if s.encoder:
             names += [
-                f"encoder/{j}_{side}/{q}"
-                for side in SIDES
-                for j in s.encoder.joints
-                for q in ("angle", "velocity")
+                f"encoder/{j}_{side}/{q}" for side in SIDES for j in s.encoder.joints for q in ("angle", "velocity")
             ]
         if s.insole:
             names += [f"insole/{side}/{q}" for side in SIDES for q in ("force", "cop_x", "cop_y")]
