@@ -1,0 +1,197 @@
+"""Fills the results in README.md: `python docs/make_results.py` runs ten seeds of level_walk, evaluates the bundles.
+
+`--read` takes the runs that are there already; the tables go between the two markers of the README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from exotwin.estimators.bundle import read_manifest
+from exotwin.estimators.data import true_kinematics
+from exotwin.estimators.evaluation import evaluate_bundle
+from exotwin.scenarios.catalogue import assets, find_bundle, list_bundles
+from exotwin.scenarios.runner import run_scenario
+from exotwin.scenarios.scenario import load_scenario
+from exotwin.scenarios.table import JOINT_TITLES, MODEL_TITLES, NOTHING
+from exotwin.sim.opensim_import import import_opensim
+from rich.console import Console
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+TRIAL, TRIAL_MASS_KG = "opensim_walk", 85.27
+TRIAL_FILES = ("coordinates.sto", "id_walk.sto", "grf_walk.mot")
+REFERENCES = ("unpowered", "no_exo")
+
+Metrics = dict[str, Any]
+
+
+def main() -> None:
+    """Run or read the runs and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenario", default="level_walk")
+    parser.add_argument("--seeds", type=int, default=10, help="seeds 0 to this less one")
+    parser.add_argument("--runs", type=Path, default=Path("runs/results"), help="folder of the runs")
+    parser.add_argument("--read", action="store_true", help="do not repeat the runs that are there")
+    options = parser.parse_args()
+    scenario = load_scenario(options.scenario)
+    console = Console()
+    runs = []
+    for seed in range(options.seeds):
+        folder = options.runs / f"seed-{seed}"
+        if not (options.read and (folder / "metrics.json").exists()):
+            console.print(f"seed {seed}")
+            run_scenario(scenario, seed, folder, console, video=False)
+        runs.append(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
+    README.write_text(filled(README.read_text(encoding="utf-8"), results(runs, scenario.estimator)), encoding="utf-8")
+    console.print(f"written to {README.name}: {sum(run['passed'] for run in runs)} of {len(runs)} runs pass all gates")
+
+
+def filled(text: str, tables: str) -> str:
+    """The text with what stands between the markers replaced. Raises ValueError when they are not there."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{BEGIN} and {END} are not both in the text")
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
+
+
+def results(runs: Sequence[Metrics], estimator: str) -> str:
+    """All tables as Markdown, of the metrics of runs that differ in their seed only."""
+    recording = import_opensim([assets() / "recordings" / TRIAL / name for name in TRIAL_FILES], TRIAL_MASS_KG)
+    kinematic = kinematic_bundle()
+    bundle = find_bundle(kinematic)
+    real = evaluate_bundle(bundle, recording, substitutes=true_kinematics(read_manifest(bundle).spec.inputs))
+    return "\n\n".join(
+        (
+            f"Mean ± standard deviation over {len(runs)} seeds of `exotwin run {runs[0]['scenario']}`; "
+            "changes in %, negative is less.",
+            "\n".join(arms_table(runs)),
+            f"Gates: {sum(run['passed'] for run in runs)} of {len(runs)} runs pass all of them.",
+            "\n".join(gates_table(runs)),
+            f"Torque estimates, both legs: `{estimator}` and the mean profile in the loop (a person that is in no "
+            f"training data), and `{estimator}` offline on the people of the test split.",
+            "\n".join(estimator_table(runs, read_manifest(find_bundle(estimator)).metrics["test"])),
+            f"Real data: `{kinematic}` (joint angles and velocities only, trained on simulated walking) on one adult "
+            "walking in a laboratory, against inverse dynamics: `exotwin evaluate` of the imported recording.",
+            "\n".join(real_table(real)),
+        )
+    )
+
+
+def kinematic_bundle() -> str:
+    """The shipped torque estimator whose inputs a motion-capture recording has. Raises ValueError if there is none."""
+    for name in list_bundles():
+        spec = read_manifest(find_bundle(name)).spec
+        if spec.kind == "torque" and set(spec.inputs) <= set(true_kinematics(spec.inputs)):
+            return name
+    raise ValueError("no torque estimator of joint angles and velocities is shipped")
+
+
+def arms_table(runs: Sequence[Metrics]) -> Iterator[str]:
+    """What the arms did to the person."""
+    arms = list(runs[0]["arms"])
+    yield from _head("", arms)
+    yield _row("falls, all runs", [f"{sum(run['arms'][arm]['falls'] for run in runs)}" for arm in arms])
+    yield _row("speed (m/s)", [_over(runs, f"arms.{arm}.speed_mps", "{:.3f}") for arm in arms])
+
+    def change(label: str, path: Callable[[str], str]) -> Iterator[str]:
+        for other in REFERENCES:
+            cells = (_over(runs, f"arms.{a}.{path(other)}", "{:+.1f}", 100) if a != other else NOTHING for a in arms)
+            yield _row(f"{label} against {other} (%)", cells)
+
+    yield _row(
+        "muscle effort, sum of squared activations", [_over(runs, f"arms.{a}.effort.value", "{:.2f}") for a in arms]
+    )
+    yield from change("muscle effort", lambda other: f"effort.vs_{other}")
+    for model in runs[0]["arms"][arms[0]]["metabolic_w_per_kg"]:
+        title = MODEL_TITLES.get(model, model)
+        cells = [_over(runs, f"arms.{arm}.metabolic_w_per_kg.{model}", "{:.2f}") for arm in arms]
+        yield _row(f"metabolic rate, {title} (W/kg)", cells)
+        yield from change(f"metabolic rate, {title},", lambda other, m=model: f"metabolic_change.vs_{other}.{m}")  # type: ignore[misc]
+    for joint in (*runs[0]["assisted_joints"], "mean"):
+        title = f"biological torque, {JOINT_TITLES.get(joint, 'mean of joints')},"
+        yield from change(title, lambda other, j=joint: f"biological_torque_change.vs_{other}.{j}")  # type: ignore[misc]
+    yield _row(
+        "wrong-direction torque (%)", [_over(runs, f"arms.{a}.wrong_direction_fraction", "{:.1f}", 100) for a in arms]
+    )
+    yield _row("real-time factor", [_over(runs, f"arms.{arm}.realtime_factor", "{:.0f}") for arm in arms])
+
+
+def gates_table(runs: Sequence[Metrics]) -> Iterator[str]:
+    """How many runs pass each gate and the value that came closest to failing, or failed most."""
+    yield from _head("gate", ["limit", "worst value", "passed"])
+    for i, gate in enumerate(runs[0]["gates"]):
+        found = [run["gates"][i] for run in runs]
+        values = [g["value"] for g in found]
+        worst = NOTHING
+        if None not in values:
+            upper = gate["operator"] in ("<=", "<", "==")
+            worst = f"{max(values) if upper else min(values):.4g}"
+        limit = f"{gate['operator']} {gate['limit']:g}"
+        yield _row(gate["name"], [limit, worst, f"{sum(g['passed'] for g in found)} of {len(runs)}"])
+
+
+def estimator_table(runs: Sequence[Metrics], test_split: Metrics) -> Iterator[str]:
+    """Errors of estimator and mean profile per joint."""
+    joints = [j for j in JOINT_TITLES if j in test_split]
+    yield from _head("", [JOINT_TITLES[j] for j in joints])
+    for label, key, form in (
+        ("RMSE (Nm/kg)", "rmse_nm_per_kg", "{:.3f}"),
+        ("R²", "r2", "{:.3f}"),
+        ("lag (ms)", "lag_ms", "{:.0f}"),
+    ):
+        for arm in ("estimator", "profile"):
+            yield _row(f"{arm}, {label}", [_over(runs, f"arms.{arm}.estimator.{j}.{key}", form) for j in joints])
+    path = "arms.estimator.estimator_vs_profile.{}"
+    yield _row(
+        "estimator's RMSE against the profile's (%)", [_over(runs, path.format(j), "{:+.0f}", 100) for j in joints]
+    )
+    yield _row("test split, RMSE (Nm/kg)", [_number(test_split[j]["rmse"], "{:.3f}") for j in joints])
+    yield _row("test split, R²", [_number(test_split[j]["r2"], "{:.3f}") for j in joints])
+
+
+def real_table(errors: dict[str, dict[str, float]]) -> Iterator[str]:
+    """Errors per joint on the recording."""
+    yield from _head("", [JOINT_TITLES[joint] for joint in errors])
+    for label, key, form, factor in (
+        ("RMSE (Nm/kg)", "rmse", "{:.3f}", 1),
+        ("NRMSE (% of range)", "nrmse", "{:.1f}", 100),
+        ("R", "r", "{:.3f}", 1),
+        ("R²", "r2", "{:.3f}", 1),
+    ):
+        yield _row(label, [_number(factor * e[key], form) for e in errors.values()])
+
+
+def _head(first: str, columns: Sequence[str]) -> Iterator[str]:
+    yield _row(first, columns)
+    yield _row("---", ["---:"] * len(columns))
+
+
+def _row(label: str, cells: Sequence[str] | Iterator[str]) -> str:
+    return "| " + " | ".join((label, *cells)) + " |"
+
+
+def _number(value: float, form: str) -> str:
+    return form.format(value).replace("-", "−") if np.isfinite(value) else NOTHING
+
+
+def _over(runs: Sequence[Metrics], path: str, form: str, factor: float = 1.0) -> str:
+    """Mean ± SD of one metric over the runs; a dash where any run lacks it."""
+    values = []
+    for run in runs:
+        node: Any = run
+        for key in path.split("."):
+            node = node.get(key) if isinstance(node, dict) else None
+        values.append(np.nan if node is None else factor * node)
+    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return f"{_number(mean, form)} ± {form.replace('+', '').format(sd)}" if np.isfinite(mean) else NOTHING
+
+
+if __name__ == "__main__":
+    main()
