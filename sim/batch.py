@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from .body import Body, Embodiment, Exo, Work
 from .bridge import ACT, QFRC_ACTUATOR, QPOS, QVEL, XFRC_APPLIED, view
+from .compiled import compiled
 from .exo import DriveState
 from .nervous import (
     DRIFT,
@@ -68,7 +68,7 @@ def stack(people: Sequence[Embodiment]) -> tuple[Body, Exo, Work]:
     return stacked
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def pick(batch: Any, i: int) -> Any:
     """Body, Exo and Work of the i-th person of a stack."""
     b, e, w = batch
@@ -88,7 +88,7 @@ def pick(batch: Any, i: int) -> Any:
     return body, exo, work
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def settle(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any) -> None:
     """After `Embodiment.place`: recruit for the pose, start the muscles there, and bring forces up to date."""
     work.activation[:] = 0.02
@@ -99,7 +99,7 @@ def settle(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, actio
     state[EFFORT], state[EFFORT_COUNT] = 0.0, 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def from_optimum(pointers: Any, work: Any) -> None:
     """Set the activations to the last static optimum."""
     act = view(pointers[ACT], N_MUSCLES)
@@ -107,7 +107,7 @@ def from_optimum(pointers: Any, work: Any) -> None:
         act[m] = work.activation[m]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def has_fallen(pointers: Any, body: Any, work: Any) -> bool:
     """Whether the pelvis is too low or turned too far, or the state is not finite."""
     qpos = view(pointers[QPOS], body.nq)
@@ -121,7 +121,7 @@ def has_fallen(pointers: Any, body: Any, work: Any) -> bool:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, work: Any) -> float:
     """Reward of one policy period, at its end; work.reference is the reference there."""
     qpos = view(pointers[QPOS], body.nq)
@@ -165,7 +165,7 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, wor
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def assist(pointers: Any, body: Any, exo: Any, gain: Any, offset: Any, memory: Any, work: Any, command: Any) -> None:
     """Exo torque of a training episode: a share of the person's own torque, smoothed, plus a slow random part."""
     if len(exo.joint) == 0:
@@ -181,7 +181,7 @@ def assist(pointers: Any, body: Any, exo: Any, gain: Any, offset: Any, memory: A
         command[i] = gain[i] * memory[i] + offset[i]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def policy_step(
     functions: Any,
     pointers: Any,

@@ -11,9 +11,11 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from numba import carray, njit, types
+from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from .compiled import compiled
 
 # Numba calls an intrinsic without its typing context, which a type checker cannot know.
 _intrinsic: Any = intrinsic
@@ -123,7 +125,7 @@ def call(typing_context: Any, function: Any, model: Any, data: Any) -> Any:
     return signature, generate
 
 
-@njit(inline="always")
+@compiled(inline="always")
 def view(address: int, count: int) -> Any:
     """A float64 array of `count` numbers at an address, without copying."""
     return carray(_to_pointer(address), (count,))

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ..controllers.device import SIDES, Actuator, Attachment, Cuff, DeviceDescription
 from ..controllers.interface import FloatArray, closest
+from .compiled import compiled
 
 PREFIX = "exo_"  # of every element that a device adds; joint, tendon and actuator are exo_<joint>_<side>
 NOMINAL_SHANK = 0.4  # m, knee to ankle of the 1.67 m person for whom positions on the body are given
@@ -208,7 +208,7 @@ def drive_state(tables: DriveTables) -> DriveState:
     return DriveState(np.zeros((n, length)), np.zeros(1, np.int64), np.zeros(n))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def drive(
     command: FloatArray,
     line: FloatArray,

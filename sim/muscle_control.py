@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from .compiled import compiled
 
 A_MIN = 0.01
 EFFORT_WEIGHT = 30.0  # (Nm)^2: the price of full activation of one muscle
@@ -17,7 +17,7 @@ SWEEPS = 6
 LEAD = 2.0  # excitation leads activation by this factor, which halves the activation delay
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def force_length(length: float, lmin: float, lmax: float) -> float:
     """Active force-length curve of MuJoCo's muscle: 1 at the optimal length, 0 outside lmin..lmax."""
     if length < lmin or length > lmax:
@@ -37,7 +37,7 @@ def force_length(length: float, lmin: float, lmax: float) -> float:
     return 0.5 * x * x
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def force_velocity(velocity: float, fvmax: float) -> float:
     """Force-velocity curve of MuJoCo's muscle; velocity over the maximum, lengthening positive."""
     y = fvmax - 1.0
@@ -50,7 +50,7 @@ def force_velocity(velocity: float, fvmax: float) -> float:
     return fvmax
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def passive_force(length: float, lmax: float, fpmax: float) -> float:
     """Passive force-length curve of MuJoCo's muscle, over the maximum isometric force."""
     if length <= 1.0:
@@ -62,7 +62,7 @@ def passive_force(length: float, lmax: float, fpmax: float) -> float:
     return fpmax * (0.5 + (length - b) / max(1e-12, b - 1.0))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def static_optimisation(
     arms: Any,
     capacity: Any,

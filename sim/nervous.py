@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from .bridge import (
     ACT,
@@ -33,6 +32,7 @@ from .bridge import (
     call,
     view,
 )
+from .compiled import compiled
 from .exo import drive
 from .muscle_control import (
     LEAD,
@@ -66,7 +66,7 @@ DAMPING = np.array([15.0, 15.0, 4.0, 7.0, 5.0, 0.0])
 RECRUIT = np.array([1.0, 1.0, 0.1, 1.0, 1.0, 0.0])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def interpolate(table: Any, speeds: Any, speed: float, phase: float, out: Any) -> None:
     """Reference at a speed and phase, linear in both, into out (CHANNELS,)."""
     last = len(speeds) - 1
@@ -84,7 +84,7 @@ def interpolate(table: Any, speeds: Any, speed: float, phase: float, out: Any) -
         out[c] = low * (1.0 - u) + high * u
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def euler_angles(q: Any) -> tuple[float, float, float]:
     """Yaw, pitch (forward lean positive) and roll (to the right positive) of the root quaternion."""
     w, x, y, z = q[0], q[1], q[2], q[3]
@@ -94,7 +94,7 @@ def euler_angles(q: Any) -> tuple[float, float, float]:
     return yaw, pitch, roll
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def exo_torque(qpos: Any, qvel: Any, body: Any, exo: Any, out: Any) -> None:
     """Torque of the device on each of the 12 joints through its cuffs, Nm."""
     out[:] = 0.0
@@ -105,7 +105,7 @@ def exo_torque(qpos: Any, qvel: Any, body: Any, exo: Any, out: Any) -> None:
         out[j] += exo.stiffness[i] * stretch + exo.damping[i] * rate
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def muscle_state(pointers: Any, body: Any, capacity: Any, passive: Any) -> None:
     """Force (N) each muscle has at full activation, and its passive force, at its present length and velocity."""
     length = view(pointers[ACTUATOR_LENGTH], N_MUSCLES)
@@ -118,7 +118,7 @@ def muscle_state(pointers: Any, body: Any, capacity: Any, passive: Any) -> None:
         passive[m] = p[2] * passive_force(fibre, p[4], p[6])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def moment_arms(pointers: Any, body: Any, arms: Any) -> None:
     """(12, 26) arms in m, positive where tension drives the coordinate up."""
     flat = view(pointers[ACTUATOR_MOMENT], body.moments)
@@ -129,7 +129,7 @@ def moment_arms(pointers: Any, body: Any, arms: Any) -> None:
             arms[j, m] = -flat[k] if k >= 0 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any) -> None:
     """Set the muscle excitations for the present state (positions and velocities are up to date)."""
     qpos = view(pointers[QPOS], body.nq)
@@ -171,7 +171,7 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
         ctrl[m] = min(1.0, max(0.0, wanted))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def forward(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any) -> None:
     """Bring forces and accelerations up to date with the state: positions, recruitment, actuation, contact."""
     model, data = pointers[MODEL], pointers[DATA]
@@ -186,7 +186,7 @@ def forward(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, acti
     call(functions[FWD_CONSTRAINT], model, data)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def advance(
     functions: Any,
     pointers: Any,
@@ -237,7 +237,7 @@ def advance(
         state[EFFORT_COUNT] += N_MUSCLES
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def foot_forces(functions: Any, pointers: Any, body: Any, out: Any) -> None:
     """Ground reaction force (N, world) of the right and left foot into out (2, 3)."""
     call(functions[RNE_POST_CONSTRAINT], pointers[MODEL], pointers[DATA])
@@ -247,7 +247,7 @@ def foot_forces(functions: Any, pointers: Any, body: Any, out: Any) -> None:
             out[side, axis] = external[6 * body.calcn[side] + 3 + axis] + external[6 * body.toes[side] + 3 + axis]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def observe(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any, out: Any) -> None:
     """What the policy sees (N_OBSERVATIONS,), told from the leading leg's side so that one policy serves both.
 

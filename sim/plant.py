@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ..controllers.device import DeviceDescription
@@ -13,6 +12,7 @@ from ..controllers.interface import SensorFrame
 from .batch import has_fallen, settle
 from .body import SIDED_JOINTS, SIDED_MUSCLES, Embodiment, physics_steps
 from .bridge import functions
+from .compiled import compiled
 from .gait_task import load_gait_task
 from .nervous import LANE, N_OBSERVATIONS, POLICY_PERIOD, SPEED, STRIDE_TIME, advance, observe
 from .person import Subject
@@ -24,7 +24,7 @@ from .truth import BLOCKS, ROW, read_truth
 FloatArray = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _control_period(
     functions: Any,
     pointers: Any,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .compiled import compiled
 from .nervous import ACTION_LIMIT
 from .shipped import find_shipped
 
@@ -51,7 +51,7 @@ def load_policy(name_or_path: str | Path) -> GaitPolicy:
         )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def act(network: Any, observation: Any, action: Any) -> None:
     """The deterministic action for an observation, clipped to +-ACTION_LIMIT, into action."""
     w0, b0, w1, b1, w2, b2 = network

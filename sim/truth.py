@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from .bridge import (
     ACT,
@@ -37,6 +36,7 @@ from .bridge import (
     call,
     view,
 )
+from .compiled import compiled
 from .muscle_control import force_length, force_velocity
 from .nervous import N_JOINTS, N_MUSCLES, PHASE, SPEED, exo_torque
 
@@ -76,7 +76,7 @@ _GRF, _COP, _FOOT_COP, _PELVIS = (BLOCKS[n][0] for n in ("grf", "cop", "foot_cop
 _PHASE, _SPEED = BLOCKS["phase"][0], BLOCKS["command_speed"][0]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def read_truth(
     functions: Any, pointers: Any, body: Any, exo: Any, limits: Any, state: Any, work: Any, row: Any
 ) -> None:
@@ -129,7 +129,7 @@ def read_truth(
     row[_SPEED] = state[SPEED]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _ground(pointers: Any, body: Any, row: Any) -> None:
     """Ground reaction force, and its centre of pressure in the world and in the foot's frame.
 
