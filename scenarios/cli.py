@@ -194,8 +194,8 @@ def torque(
         **options,
     )
     table = Table("joint", "RMSE Nm/kg", "R2", title="people of the test split")
-    for joint, e in found["test"].items():
-        table.add_row(joint, f"{e['rmse']:.3f}", f"{e['r2']:.3f}")
+    for name, e in found["test"].items():
+        table.add_row(name, f"{e['rmse']:.3f}", f"{e['r2']:.3f}")
     console.print(table)
 
 
