@@ -26,6 +26,7 @@ from .nervous import (
     STATE_SIZE,
     STIFFNESS,
     STRIDE_TIME,
+    WANTED,
 )
 from .person import Subject, add_floor, build_person
 from .reference import (
@@ -163,7 +164,8 @@ class Embodiment:
 
         mujoco.mj_resetData(self.model, self.data)
         self.state[:] = 0.0
-        self.state[PHASE], self.state[SPEED], self.state[ADAPTATION] = phase, speed, adaptation
+        self.state[PHASE], self.state[ADAPTATION] = phase, adaptation
+        self.state[SPEED] = self.state[WANTED] = speed
         self.state[STRIDE_TIME] = self.reference.stride_time(speed, self.subject.scale)
         self.action[:] = 0.0
         for array in (self.exo.torque, self.exo.velocity):

@@ -54,9 +54,12 @@ RESIDUAL = 0.3  # rad per unit of action
 PACE = 0.2  # relative change of the phase rate per unit of action
 ACTION_LIMIT = 2.0
 DRIFT_TIME = 4.0  # s; how long the person remembers being behind or ahead of the wanted pace
+PACE_TIME = 3.0  # s; how fast the person corrects a lasting difference from the wanted speed (chosen)
+PACE_LIMIT = 0.2  # m/s; the most it corrects by
 
-# Slots of the state vector of one nervous system.
-PHASE, SPEED, STRIDE_TIME, DRIFT, LANE, ADAPTATION, EFFORT, EFFORT_COUNT, FALLEN = range(9)
+# Slots of the state vector of one nervous system. WANTED is the speed asked for, SPEED what the policy and reference
+# are told: the same but for the trim of `keep_pace`.
+PHASE, SPEED, STRIDE_TIME, DRIFT, LANE, ADAPTATION, EFFORT, EFFORT_COUNT, WANTED = range(9)
 STATE_SIZE = 9
 
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
@@ -235,6 +238,16 @@ def advance(
         for m in range(N_MUSCLES):
             state[EFFORT] += act[m] * act[m]
         state[EFFORT_COUNT] += N_MUSCLES
+
+
+@compiled
+def keep_pace(pointers: Any, body: Any, state: Any, period: float) -> None:
+    """Trim the speed that policy and reference are told, so that the mean speed becomes the wanted one."""
+    if state[WANTED] <= 0.0:
+        return
+    speed = view(pointers[QVEL], body.nv)[0]
+    trim = state[SPEED] - state[WANTED] + period * (state[WANTED] - speed) / PACE_TIME
+    state[SPEED] = state[WANTED] + min(PACE_LIMIT, max(-PACE_LIMIT, trim))
 
 
 @compiled

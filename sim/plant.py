@@ -14,7 +14,7 @@ from .body import SIDED_JOINTS, SIDED_MUSCLES, Embodiment, physics_steps
 from .bridge import functions
 from .compiled import compiled
 from .gait_task import load_gait_task
-from .nervous import LANE, N_OBSERVATIONS, POLICY_PERIOD, SPEED, STRIDE_TIME, advance, observe
+from .nervous import LANE, N_OBSERVATIONS, POLICY_PERIOD, SPEED, STRIDE_TIME, WANTED, advance, keep_pace, observe
 from .person import Subject
 from .policy import act, load_policy
 from .reference import load_reference
@@ -56,6 +56,7 @@ def _control_period(
         advance(functions, pointers, body, exo, state, action, command, work, now)
         clock[0] -= now
         left -= now
+    keep_pace(pointers, body, state, steps * body.timestep)
     read_truth(functions, pointers, body, exo, limits, state, work, row)
     return bool(has_fallen(pointers, body, work))
 
@@ -148,7 +149,8 @@ class Plant:
     def command_speed(self, speed: float) -> None:
         """Ask the person to walk at another speed (m/s) from now on."""
         state = self.person.state
-        state[SPEED] = speed
+        state[SPEED] += speed - state[WANTED]
+        state[WANTED] = speed
         state[STRIDE_TIME] = self.person.reference.stride_time(speed, self.subject.scale)
 
     def change_lane(self, y: float) -> None:

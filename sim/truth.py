@@ -38,7 +38,7 @@ from .bridge import (
 )
 from .compiled import compiled
 from .muscle_control import force_length, force_velocity
-from .nervous import N_JOINTS, N_MUSCLES, PHASE, SPEED, exo_torque
+from .nervous import N_JOINTS, N_MUSCLES, PHASE, WANTED, exo_torque
 
 ROOT = 1  # body id of the pelvis' free root
 CONTACT_THRESHOLD = 20.0  # N; below it a foot has no centre of pressure (a usual force-plate threshold)
@@ -126,7 +126,7 @@ def read_truth(
     for i in range(6):
         row[_PELVIS + 7 + i] = qvel[i]
     row[_PHASE] = state[PHASE]
-    row[_SPEED] = state[SPEED]
+    row[_SPEED] = state[WANTED]
 
 
 @compiled
