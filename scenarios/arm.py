@@ -36,9 +36,14 @@ class ControllerError(ValueError):
 
 @dataclass
 class ArmRun:
-    """What came out of one arm. realtime_factor: simulated over wall time of the loop. poses: (n, nq) for pictures."""
+    """What came out of one arm.
+
+    raw_emg: at its own rate, where the device measures it. realtime_factor: simulated over wall time of the loop.
+    poses: (n, nq) every `runlog.VIDEO_EVERY` s, for pictures.
+    """
 
     recording: Recording
+    raw_emg: Recording | None
     realtime_factor: float
     poses: FloatArray
 
@@ -194,6 +199,11 @@ class ArmLoop:
 
     def result(self) -> ArmRun:
         """The recording so far, marked partial unless the run came to its end."""
-        recording = self.log.recording(self.scenario.name, self.arm.name, self.seed, partial=not self.finished)
+        what = (self.scenario.name, self.arm.name, self.seed, not self.finished)
         seconds = self.log.ticks / self.plant.rate
-        return ArmRun(recording, seconds / self.wall if self.wall else 0.0, np.array(self.log.poses))
+        return ArmRun(
+            self.log.recording(*what),
+            self.log.raw_emg(*what),
+            seconds / self.wall if self.wall else 0.0,
+            np.array(self.log.poses),
+        )

@@ -32,7 +32,8 @@ def run(
     video: Annotated[bool, typer.Option(help="render video.mp4 where that is possible")] = True,
 ) -> None:
     """Simulate a scenario's arms, print the table and the verdict, write recordings, metrics, report and video."""
-    from .runner import run_scenario
+    from ..sim.compiled import is_fresh
+    from .runner import make_video, run_scenario
     from .scenario import load_scenario
     from .table import arms_table, verdict_text
 
@@ -41,10 +42,14 @@ def run(
     chosen = chosen.model_copy(update=changes)
     sys.path.append(os.getcwd())  # where a user's own controller lies
     folder = out or Path("runs") / chosen.name
-    result = run_scenario(chosen, seed, folder, console, video)
+    if is_fresh():
+        console.print("first run: compiling the physics step takes about half a minute")
+    result = run_scenario(chosen, seed, folder, console)
     if result.arms:
         console.print(arms_table(result.metrics))
         console.print(verdict_text(result.metrics))
+        if video and not result.interrupted:
+            make_video(chosen, result, console)
         console.print(f"written to {folder}/: " + ", ".join(sorted(p.name for p in folder.iterdir())))
     if result.interrupted:
         console.print("[yellow]interrupted: what is there is marked partial")
@@ -116,12 +121,16 @@ def evaluate(
     from ..estimators.data import true_kinematics
     from ..estimators.evaluation import evaluate_bundle
     from ..estimators.runtime import OnnxEstimator
+    from ..sim.recording import read_recording
     from .catalogue import find_bundle
 
     folder = find_bundle(bundle)
-    substitutes = true_kinematics(OnnxEstimator(folder).channels)
+    channels = OnnxEstimator(folder).channels
     for path in recordings:
-        found = evaluate_bundle(folder, path, substitutes=substitutes)
+        recording = read_recording(path)
+        # Motion capture has no encoders: the true joint angles stand in for what was not measured.
+        substitutes = true_kinematics(c for c in channels if c not in recording)
+        found = evaluate_bundle(folder, recording, substitutes=substitutes)
         table = Table("joint", "RMSE Nm/kg", "NRMSE %", "R", "R2", "lag ms", title=f"{bundle} on {path.name}")
         for joint, e in found.items():
             table.add_row(

@@ -13,8 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..controllers.device import JOINTS
+from ..sim.body import SIDED_MUSCLES
 from ..sim.nervous import interpolate
+from ..sim.person import Subject
 from ..sim.reference import ANGLE, CHANNELS, Reference
+from ..sim.runlog import VIDEO_EVERY
 from .arm import ArmLoop, ArmRun
 from .catalogue import find_device
 from .comparison import compare
@@ -22,6 +25,8 @@ from .gait_cycles import FloatArray
 from .gates import judge
 from .report import write_report
 from .scenario import Scenario
+
+VIDEO_S = 10.0  # s of a run that its video shows
 
 
 @dataclass
@@ -50,10 +55,8 @@ def angle_reference(reference: Reference, speed: float) -> dict[str, FloatArray]
     return dict(zip(JOINTS[:-1], columns[:-1], strict=True))
 
 
-def run_scenario(
-    scenario: Scenario, seed: int, out: Path, console: Console | None = None, video: bool = True
-) -> ScenarioResult:
-    """Run all arms and write recordings, ``metrics.json``, ``report.html`` and ``video.mp4`` into out.
+def run_scenario(scenario: Scenario, seed: int, out: Path, console: Console | None = None) -> ScenarioResult:
+    """Run all arms and write recordings, ``metrics.json`` and ``report.html`` into out.
 
     What an earlier run of the scenario left in `out` is removed first, so that nothing there is of another run.
     After Ctrl-C what there is gets written, named ``*.partial.*`` but for the recordings of arms that had ended.
@@ -89,6 +92,8 @@ def run_scenario(
     for name, run in runs.items():
         files[name] = f"{name}{'.partial' if run.recording.meta['partial'] else ''}.parquet"
         run.recording.write(out / files[name])
+        if run.raw_emg is not None:
+            run.raw_emg.write(out / f"{name}.emg{'.partial' if run.raw_emg.meta['partial'] else ''}.parquet")
     found = compare(
         {name: run.recording for name, run in runs.items()},
         skip_s=scenario.skip_s,
@@ -108,8 +113,6 @@ def run_scenario(
         metrics |= {"passed": False, "partial": True}
     (out / f"metrics{tag}.json").write_text(json.dumps(metrics, indent=1, allow_nan=False), encoding="utf-8")
     write_report(out / f"report{tag}.html", {n: r.recording for n, r in runs.items()}, metrics, scenario)
-    if video and not interrupted:
-        _video(scenario, loops, runs, out, console)
     return ScenarioResult(metrics, runs, out, interrupted)
 
 
@@ -121,7 +124,7 @@ def _clear(out: Path, arms: list[str]) -> None:
             pass
     except OSError as error:
         raise OSError(f"{out}: no folder that can be written to ({error.strerror})") from None
-    whole = ("metrics.json", "report.html", "video.mp4", *(f"{name}.parquet" for name in arms))
+    whole = ("metrics.json", "report.html", "video.mp4", *(f"{n}{k}.parquet" for n in arms for k in ("", ".emg")))
     for path in map(Path, whole):
         (out / path).unlink(missing_ok=True)
         (out / f"{path.stem}.partial{path.suffix}").unlink(missing_ok=True)
@@ -135,16 +138,30 @@ def worn_mass(loops: list[ArmLoop]) -> float:
     return 0.0
 
 
-def _video(scenario: Scenario, loops: list[ArmLoop], runs: dict[str, ArmRun], out: Path, console: Console) -> None:
+def make_video(scenario: Scenario, result: ScenarioResult, console: Console) -> None:
+    """Write ``video.mp4`` of the first seconds of the estimator's arm (else the last), or say why there is none."""
     from ..sim.rendering import render_video, rendering_backend, rendering_hint
 
     if rendering_backend() is None:
         console.print(f"[yellow]no video: {rendering_hint()}")
         return
-    shown = next((loop for loop in reversed(loops) if loop.arm.name in ("estimator",)), loops[-1])
-    run = runs[shown.arm.name]
-    with console.status("rendering video.mp4"):
-        # Under its name only once it is whole.
-        unfinished = out / "video.partial.mp4"
-        render_video(unfinished, shown.plant.subject, shown.plant.device, run.poses, fps=50)
-        unfinished.replace(out / "video.mp4")
+    name = "estimator" if "estimator" in result.arms else list(result.arms)[-1]
+    run = result.arms[name]
+    meta = run.recording.meta
+    poses = run.poses[: round(VIDEO_S / VIDEO_EVERY)]
+    every = round(VIDEO_EVERY * meta["rate_hz"])
+    activations = np.stack([run.recording[f"activation/{m}"][::every] for m in SIDED_MUSCLES], axis=1)
+    unfinished = result.out / "video.partial.mp4"  # under its name only once it is whole
+    with Progress(TextColumn("video.mp4"), BarColumn(), TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("video", total=1.0)
+        render_video(
+            unfinished,
+            Subject(**meta["subject"]),
+            find_device(scenario.device) if meta["device"] else None,
+            poses,
+            fps=round(1.0 / VIDEO_EVERY),
+            activations=activations[: len(poses)],
+            captions=f"{scenario.name}: {name}",
+            progress=lambda share: bar.update(task, completed=share),
+        )
+    unfinished.replace(result.out / "video.mp4")

@@ -197,7 +197,7 @@ def recording(tmp_path_factory) -> Path:
     from exotwin.scenarios.scenario import load_scenario
 
     folder = tmp_path_factory.mktemp("recording")
-    run_scenario(load_scenario(short_walk(folder, arms=arms("estimator"))), 0, folder / "out", video=False)
+    run_scenario(load_scenario(short_walk(folder, arms=arms("estimator"))), 0, folder / "out")
     return folder / "out" / "estimator.parquet"
 
 
@@ -211,7 +211,7 @@ def test_evaluate_agrees_with_the_loop(exotwin, recording):
     )
     line = next(line for line in out.splitlines() if joint in line)
     printed = float(re.findall(r"\d+\.\d+", line)[0])
-    assert printed == pytest.approx(np.sqrt(np.nanmean((estimate - truth / 75.0) ** 2)), abs=0.002)
+    assert printed == pytest.approx(np.sqrt(np.nanmean((estimate - truth / 75.0) ** 2)), abs=0.0006)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
@@ -287,6 +287,7 @@ def test_ctrl_c_ends_the_real_command_with_code_130_and_partial_files(tmp_path):
     assert "Traceback" not in out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "metrics.partial.json",
+        "mine.emg.partial.parquet",
         "mine.partial.parquet",
         "report.partial.html",
     ]

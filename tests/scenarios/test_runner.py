@@ -26,7 +26,7 @@ GATE = {"name": "nobody falls", "metric": "arms.*.falls", "operator": "==", "lim
 
 
 def run(folder: Path, out: Path, seed: int = 3, **changes: Any) -> ScenarioResult:
-    return run_scenario(load_scenario(short_walk(folder, **changes)), seed, out, video=False)
+    return run_scenario(load_scenario(short_walk(folder, **changes)), seed, out)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,10 @@ def test_each_arm_is_a_whole_recording_of_the_person_alone_or_in_the_exo(whole):
         assert (meta["arm"], meta["scenario"], meta["seed"], meta["partial"]) == (name, "short", 3, False)
         assert meta["device"] == (None if name == "no_exo" else "hip_knee_ankle")
         assert ("command/hip_flexion_r" in recording) == (name != "no_exo")
+        assert (whole / f"{name}.emg.parquet").exists() == (name != "no_exo")
+    raw = read_recording(whole / "unpowered.emg.parquet")
+    assert raw.meta["rate_hz"] >= 1000.0
+    assert raw.meta["duration_s"] == 1.2
     unpowered = read_recording(whole / "unpowered.parquet")
     assert not unpowered["command/hip_flexion_r"].any()
     assert read_recording(whole / "estimator.parquet")["command/hip_flexion_r"].any()
@@ -114,8 +118,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(whole, metri
     again = run(
         tmp_path, tmp_path / "out", gates=[{k: metrics["gates"][0][k] for k in ("name", "metric", "operator", "limit")}]
     )
-    for name in FIVE:
-        assert (again.out / f"{name}.parquet").read_bytes() == (whole / f"{name}.parquet").read_bytes(), name
+    assert names(again.out) == names(whole)
+    for path in whole.glob("*.parquet"):
+        assert (again.out / path.name).read_bytes() == path.read_bytes(), path.name
 
     def timeless(text: str) -> dict[str, Any]:
         content = json.loads(text)
@@ -251,7 +256,9 @@ def test_ctrl_c_keeps_what_there_is_and_calls_it_partial(tmp_path, ctrl_c):
     assert not result.passed
     assert names(result.out) == {
         "unpowered.parquet",
+        "unpowered.emg.parquet",
         "mine.partial.parquet",
+        "mine.emg.partial.parquet",
         "metrics.partial.json",
         "report.partial.html",
     }
@@ -283,10 +290,11 @@ def test_a_run_leaves_nothing_of_an_earlier_one_in_its_folder(tmp_path, own, ctr
     two = [*arms("unpowered", mine=ctrl_c)]
     run(tmp_path, out, arms=two)
     run(tmp_path, out, arms=arms("unpowered", mine=own()))
-    whole_run = {"notes.txt", "unpowered.parquet", "mine.parquet", "metrics.json", "report.html"}
-    assert names(out) == whole_run
+    recordings = {f"{arm}{kind}.parquet" for arm in ("unpowered", "mine") for kind in ("", ".emg")}
+    assert names(out) == recordings | {"notes.txt", "metrics.json", "report.html"}
     run(tmp_path, out, arms=arms(mine=ctrl_c, unpowered="unpowered"))
-    assert names(out) == {"notes.txt", "mine.partial.parquet", "metrics.partial.json", "report.partial.html"}
+    mine = {"mine.partial.parquet", "mine.emg.partial.parquet"}
+    assert names(out) == mine | {"notes.txt", "metrics.partial.json", "report.partial.html"}
 
 
 # --- a controller of one's own
