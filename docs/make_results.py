@@ -46,7 +46,7 @@ def main() -> None:
         folder = options.runs / f"seed-{seed}"
         if not (options.read and (folder / "metrics.json").exists()):
             console.print(f"seed {seed}")
-            run_scenario(scenario, seed, folder, console, video=False)
+            run_scenario(scenario, seed, folder, console)
         runs.append(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
     README.write_text(filled(README.read_text(encoding="utf-8"), results(runs, scenario.estimator)), encoding="utf-8")
     console.print(f"written to {README.name}: {sum(run['passed'] for run in runs)} of {len(runs)} runs pass all gates")
