@@ -67,9 +67,7 @@ class AssistanceLaw:
     time constant `fade_s`. It starts at 0.
     """
 
-    def __init__(
-        self, config: AssistanceConfig, joints: tuple[str, ...], body_mass_kg: float, rate_hz: float
-    ) -> None:
+    def __init__(self, config: AssistanceConfig, joints: tuple[str, ...], body_mass_kg: float, rate_hz: float) -> None:
         """joints: with side, in the order of estimate and request. body_mass_kg: of the wearer."""
         off = JointAssistance(scale=0.0, modes=(), cap_nm=0.0)
         laws = [config.joints.get(name.rpartition("_")[0], off) for name in joints]

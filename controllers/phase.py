@@ -25,12 +25,8 @@ class PhaseConfig(Config):
     min_stride_s: float = Field(default=0.5, gt=0)
     max_stride_s: float = Field(default=2.5, gt=0)
     first_stride_s: float = Field(default=1.1, gt=0)
-    smoothing: float = Field(
-        default=0.5, gt=0, le=1, description="weight of the newest stride in the running mean"
-    )
-    overdue: float = Field(
-        default=1.5, ge=1, description="strides after the last heel strike when phase is given up"
-    )
+    smoothing: float = Field(default=0.5, gt=0, le=1, description="weight of the newest stride in the running mean")
+    overdue: float = Field(default=1.5, ge=1, description="strides after the last heel strike when phase is given up")
 
     @model_validator(mode="after")
     def _ordered(self) -> PhaseConfig:

@@ -86,9 +86,7 @@ class SafetyMonitor:
     counts: how often each fault of `FAULTS` came in this run. detail: what the last fault was about.
     """
 
-    def __init__(
-        self, device: DeviceDescription, config: SafetyConfig, channels: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, device: DeviceDescription, config: SafetyConfig, channels: tuple[str, ...] = ()) -> None:
         """channels: what the controller needs in every frame, beside the encoders used here."""
         self.config = config
         self._joints = device.actuated
@@ -98,9 +96,7 @@ class SafetyMonitor:
         self._min = config.torque_fraction * np.array([a.torque_min_nm for a in actuators])
         self._rate = config.rate_fraction * np.array([a.rate_limit_nm_per_s for a in actuators])
         self._speed = np.array([a.speed_limit_rad_s for a in actuators])
-        stops = [
-            config.soft_stops_rad.get(name.rpartition("_")[0], (-np.inf, np.inf)) for name in self._joints
-        ]
+        stops = [config.soft_stops_rad.get(name.rpartition("_")[0], (-np.inf, np.inf)) for name in self._joints]
         self._stop_low, self._stop_high = np.array(stops).reshape(-1, 2).T
         encoder = device.sensors.encoder
         seen = {f"{j}_{s}" for s in SIDES for j in encoder.joints} if encoder else set()

@@ -38,9 +38,7 @@ def ground_force_metrics(recording: Recording, skip_s: float = 0.0, worn_kg: flo
         force = {side: recording.columns[f"grf/{side}/z"] for side in "rl"}
         whole = slice(cycles["r"][0].start, cycles["r"][-1].end)
         ratio = float(np.nanmean(force["r"][whole] + force["l"][whole])) / weight
-        right, left = (
-            np.mean([np.nansum(force[side][c.start : c.end]) for c in cycles[side]]) for side in "rl"
-        )
+        right, left = (np.mean([np.nansum(force[side][c.start : c.end]) for c in cycles[side]]) for side in "rl")
         impulse_asymmetry = float(100.0 * abs(right - left) / (0.5 * (right + left)))
     found = [
         hump

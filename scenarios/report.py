@@ -74,9 +74,7 @@ def render_report(arms: Mapping[str, Recording], metrics: Mapping[str, Any], sce
     )
 
 
-def _drawings(
-    arms: Mapping[str, Recording], metrics: Mapping[str, Any], scenario: Scenario
-) -> Iterator[Drawing]:
+def _drawings(arms: Mapping[str, Recording], metrics: Mapping[str, Any], scenario: Scenario) -> Iterator[Drawing]:
     # matplotlib takes most of a second to import; only a report needs it.
     from . import figures
 

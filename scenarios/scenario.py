@@ -36,7 +36,7 @@ class Arm(Config):
     ``package.module:callable``, which returns the user's own controller.
     """
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     controller: str
 
     @field_validator("controller")
@@ -138,9 +138,7 @@ class Scenario(Config):
 
 def list_scenarios() -> list[str]:
     """Names of the scenarios that come with exotwin, sorted."""
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in _suite().iterdir() if entry.name.endswith(".yaml")
-    )
+    return sorted(entry.name.removesuffix(".yaml") for entry in _suite().iterdir() if entry.name.endswith(".yaml"))
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:

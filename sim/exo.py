@@ -22,9 +22,7 @@ from .compiled import compiled
 PREFIX = "exo_"  # of every element that a device adds; joint, tendon and actuator are exo_<joint>_<side>
 NOMINAL_SHANK = 0.4  # m, knee to ankle of the 1.67 m person for whom positions on the body are given
 ROTOR_MASS = 1e-6  # kg; the drive's real mass is among the pieces, its inertia is the coordinate's armature
-TAPER = (
-    0.2  # share of the speed range over which the torque fades: stall at five times the peak torque (chosen)
-)
+TAPER = 0.2  # share of the speed range over which the torque fades: stall at five times the peak torque (chosen)
 PIECE_COLOUR = (0.16, 0.18, 0.2, 1.0)
 
 
@@ -63,9 +61,7 @@ def attach_device(spec: mujoco.MjSpec, device: DeviceDescription) -> None:
                 ("acc", mujoco.mjtSensor.mjSENS_ACCELEROMETER),
                 ("gyro", mujoco.mjtSensor.mjSENS_GYRO),
             ):
-                spec.add_sensor(
-                    name=f"{site}_{suffix}", type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=site
-                )
+                spec.add_sensor(name=f"{site}_{suffix}", type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=site)
 
 
 def align_device(model: mujoco.MjModel, data: mujoco.MjData, device: DeviceDescription) -> None:
@@ -135,9 +131,7 @@ def _add_drive(spec: mujoco.MjSpec, limb: Any, actuator: Actuator, cuff: Cuff) -
     name, segment = limb.name, limb.parent
     rotor = segment.parent.add_body(name=f"{PREFIX}{name}_rotor", pos=segment.pos, quat=segment.quat)
     _set_inertia(rotor, ROTOR_MASS, limb.pos, np.full(3, ROTOR_MASS * 1e-4))
-    hinge = rotor.add_joint(
-        name=PREFIX + name, type=mujoco.mjtJoint.mjJNT_HINGE, axis=limb.axis, pos=limb.pos
-    )
+    hinge = rotor.add_joint(name=PREFIX + name, type=mujoco.mjtJoint.mjJNT_HINGE, axis=limb.axis, pos=limb.pos)
     hinge.limited = mujoco.mjtLimited.mjLIMITED_FALSE
     hinge.armature = actuator.reflected_inertia_kgm2
     # MuJoCo 3.11 holds these as polynomials; the first coefficient is the linear one.

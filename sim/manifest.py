@@ -93,9 +93,7 @@ class Manifest(_Part):
         return [file.path for file in self.files if file.subject in getattr(self.splits, split)]
 
 
-def split_subjects(
-    subjects: Iterable[str], seed: int, validation: float = 0.15, test: float = 0.15
-) -> Splits:
+def split_subjects(subjects: Iterable[str], seed: int, validation: float = 0.15, test: float = 0.15) -> Splits:
     """Deal subjects into splits: same ids and seed, same splits, in whatever order the ids come.
 
     validation, test: fractions of the subjects, each rounded but at least one when the fraction is not zero.

@@ -83,9 +83,7 @@ class MuscleEnergetics:
         for name in names:
             muscle = name.removesuffix("_r").removesuffix("_l")
             if muscle not in SLOW_TWITCH_FRACTION:
-                raise ValueError(
-                    f"no slow-twitch fraction of {name!r}{closest(muscle, SLOW_TWITCH_FRACTION)}"
-                )
+                raise ValueError(f"no slow-twitch fraction of {name!r}{closest(muscle, SLOW_TWITCH_FRACTION)}")
             fractions.append(SLOW_TWITCH_FRACTION[muscle])
         velocity = np.full(len(names), float(max_velocity))
         return cls(names, optimal_fibre_length, max_isometric_force, np.array(fractions), velocity, specific_tension)
@@ -139,9 +137,7 @@ def umberger2010(
     alpha_slow = 100.0 / (params.max_velocity / 2.5)
     alpha_fast = 153.0 / params.max_velocity
     shortening = slow * np.minimum(-alpha_slow * velocity, 100.0) - fast * alpha_fast * velocity
-    movement_heat = aerobic * np.where(
-        velocity <= 0.0, drive**2 * shortening, drive * 0.3 * alpha_slow * velocity
-    )
+    movement_heat = aerobic * np.where(velocity <= 0.0, drive**2 * shortening, drive * 0.3 * alpha_slow * velocity)
     movement_heat = movement_heat * np.where(long, isometric, 1.0)
 
     heat = np.maximum(activation_heat + movement_heat, MINIMUM_HEAT_RATE)
@@ -181,9 +177,7 @@ def bhargava2004(
 
     isometric = activation * active_force_length(fibre_length_norm) * params.max_isometric_force
     force = active_force + passive_force
-    shortening_heat = -fibre_velocity * np.where(
-        fibre_velocity <= 0.0, 0.16 * isometric + 0.18 * force, 0.157 * force
-    )
+    shortening_heat = -fibre_velocity * np.where(fibre_velocity <= 0.0, 0.16 * isometric + 0.18 * force, 0.157 * force)
     work = -active_force * fibre_velocity
     heat = activation_heat + maintenance_heat + shortening_heat
     return np.maximum(np.maximum(heat, -work), MINIMUM_HEAT_RATE * params.mass) + work
@@ -233,7 +227,6 @@ def metabolic_rates(
     basal = BASAL_RATE * body_mass_kg
     return {
         "umberger2010": umberger2010(params, u, a, length, velocity, force).sum(axis=1) + basal,
-        "bhargava2004": bhargava2004(params, u, a, length, velocity, force, passive_force).sum(axis=1)
-        + basal,
+        "bhargava2004": bhargava2004(params, u, a, length, velocity, force, passive_force).sum(axis=1) + basal,
         "minetti1997": minetti1997(params, a, velocity).sum(axis=1) + basal,
     }

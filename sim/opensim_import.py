@@ -59,9 +59,7 @@ _MUSCLE_OF = {
 _LABEL_TO_MUSCLE = {label: ours for ours, labels in _MUSCLE_OF.items() for label in (ours, *labels)}
 
 # ground_force_r_vx; ground_force_vx (right) and 1_ground_force_vx (left) of gait2392; R_ground_force_vx.
-_PLATE = re.compile(
-    r"(?:(?P<pre>[rl1])_)?ground_force_(?:(?P<side>[rl])_)?(?P<what>[vp][xyz])", re.IGNORECASE
-)
+_PLATE = re.compile(r"(?:(?P<pre>[rl1])_)?ground_force_(?:(?P<side>[rl])_)?(?P<what>[vp][xyz])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

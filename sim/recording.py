@@ -64,8 +64,7 @@ _FAMILIES = {
     "metabolic/{name}": "W",
 }
 _PATTERNS = {
-    family: re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9][A-Za-z0-9_.-]*)", family))
-    for family in _FAMILIES
+    family: re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9][A-Za-z0-9_.-]*)", family)) for family in _FAMILIES
 }
 _STEMS = tuple(dict.fromkeys(family.split("/")[0] for family in _FAMILIES))
 
@@ -179,9 +178,7 @@ class Recording:
         meta = _checked_meta(columns, self.meta)
         text = json.dumps(meta, sort_keys=True, ensure_ascii=False)
         arrays = [
-            pa.array(values.tolist(), pa.string()).dictionary_encode()
-            if name in STRING_COLUMNS
-            else pa.array(values)
+            pa.array(values.tolist(), pa.string()).dictionary_encode() if name in STRING_COLUMNS else pa.array(values)
             for name, values in columns.items()
         ]
         table = pa.Table.from_arrays(arrays, names=list(columns))

@@ -256,9 +256,7 @@ class FaultInjector:
         for fault in faults:
             names = fnmatch.filter(layout.names, fault.pattern)
             if not names:
-                raise ValueError(
-                    f"no channel matches {fault.pattern!r}{closest(fault.pattern, layout.names)}"
-                )
+                raise ValueError(f"no channel matches {fault.pattern!r}{closest(fault.pattern, layout.names)}")
             if fault.kind not in get_args(FaultKind):
                 raise ValueError(f"no fault {fault.kind!r}{closest(fault.kind, get_args(FaultKind))}")
             if not fault.start_s < fault.end_s:

@@ -146,9 +146,7 @@ def test_a_sensor_lost_mid_run_means_zero_torque_then_recovery_from_scratch(buil
 
 
 def test_a_sensor_nobody_needs_may_be_lost(build, run):
-    command = run(
-        build(Says(np.array([1.0, 1.0]))), 0, 300, {"insole/r/force": math.nan, "imu/thigh_r/az": math.nan}
-    )
+    command = run(build(Says(np.array([1.0, 1.0]))), 0, 300, {"insole/r/force": math.nan, "imu/thigh_r/az": math.nan})
     assert command.faults == ()
     assert command.torque[0] > 1.0
 

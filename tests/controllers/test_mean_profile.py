@@ -97,9 +97,7 @@ def one_profile(**changes):
         (one_profile(profiles={"walk": {"hip_flexon": [0.0] * 101}}), "did you mean 'hip_flexion'"),
         (one_profile(profiles={"walk": {"hip_flexion": [math.nan] * 101}}), "finite"),
         (
-            one_profile(
-                profiles={"walk": {"hip_flexion": [0.0] * 101}, "run": {"knee_flexion": [0.0] * 101}}
-            ),
+            one_profile(profiles={"walk": {"hip_flexion": [0.0] * 101}, "run": {"knee_flexion": [0.0] * 101}}),
             "run: joints",
         ),
         (one_profile(profiles={"walk": {"hip_flexion": ["x"] * 101}}), "not a mean torque profile"),
@@ -128,9 +126,7 @@ def test_playback_follows_each_leg(make_frame, walking_force):
     force = {s: walking_force(time, at) for s, at in strikes.items()}
     out = np.array(
         [
-            estimator.update(
-                make_frame(t, {f"insole/{s}/force": force[s][k] for s in "rl"}), mode("walk", "normal")
-            )
+            estimator.update(make_frame(t, {f"insole/{s}/force": force[s][k] for s in "rl"}), mode("walk", "normal"))
             for k, t in enumerate(time)
         ]
     )

@@ -63,9 +63,7 @@ def test_any_requests_give_finite_limited_slow_torque(device, make_frame, reques
 
 @settings(max_examples=60, deadline=None)
 @given(
-    ticks=st.lists(
-        st.tuples(st.one_of(st.just(0.005), ANY), ANY, st.lists(ANY, min_size=5, max_size=5)), max_size=40
-    )
+    ticks=st.lists(st.tuples(st.one_of(st.just(0.005), ANY), ANY, st.lists(ANY, min_size=5, max_size=5)), max_size=40)
 )
 def test_any_frames_and_times_give_finite_limited_torque(device, make_frame, ticks):
     monitor = SafetyMonitor(device, QUICK, (SENSOR,))
@@ -111,9 +109,7 @@ def test_no_torque_drives_a_joint_past_its_speed_limit(drive, sign):
 
 
 def test_soft_stops_take_away_only_torque_that_pushes_out(drive):
-    config = SafetyConfig(
-        ramp_in_s=0.0, soft_stops_rad={"knee_flexion": (-0.1, 2.0)}, soft_stop_width_rad=0.2
-    )
+    config = SafetyConfig(ramp_in_s=0.0, soft_stops_rad={"knee_flexion": (-0.1, 2.0)}, soft_stop_width_rad=0.2)
     run = drive(config)
     assert run(99.0, 20)[-1, 1] == TORQUE
     assert run(99.0, 1, encoder__knee_flexion_r__angle=1.9)[-1, 1] == pytest.approx(TORQUE / 2)

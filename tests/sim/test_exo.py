@@ -44,9 +44,7 @@ def device(**actuator):
             ],
             "joints": [{"name": name, "actuator": drive_, "cuff": cuff} for name in JOINTS],
             "sensors": {
-                "imu": {
-                    "mounts": [{"site": s, "segment": b, "position_m": [0.02, -0.1, 0.03]} for s, b in mounts]
-                }
+                "imu": {"mounts": [{"site": s, "segment": b, "position_m": [0.02, -0.1, 0.03]} for s, b in mounts]}
             },
             "sources": ["none: a device for tests"],
         }

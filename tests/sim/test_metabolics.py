@@ -75,9 +75,7 @@ def test_a_resting_muscle_makes_the_least_heat() -> None:
     velocity=st.floats(-1.0, 1.0),
     force=st.floats(0, 1500),
 )
-def test_no_model_ever_gives_energy_back(
-    u: float, a: float, length: float, velocity: float, force: float
-) -> None:
+def test_no_model_ever_gives_energy_back(u: float, a: float, length: float, velocity: float, force: float) -> None:
     rates = metabolic_rates(ONE, cell(u), cell(a), cell(length), cell(velocity), cell(force), 70.0)
     for rate in rates.values():
         assert rate[0] >= BASAL_RATE * 70.0 - 1e-9
@@ -158,9 +156,7 @@ def test_agrees_with_opensim() -> None:
     bhargava.addMuscle("m", slow_twitch, 40.0, 133.0, 74.0, 111.0)
     state = model.initSystem()
 
-    params = MuscleEnergetics(
-        ("m",), np.array([l0]), np.array([f0]), np.array([slow_twitch]), np.array([10.0])
-    )
+    params = MuscleEnergetics(("m",), np.array([l0]), np.array([f0]), np.array([slow_twitch]), np.array([10.0]))
     shortening = lengthening = 0
     for length in (0.7, 0.95, 1.1, 1.25):
         for stretch in np.geomspace(2e-4, 4e-3, 40):  # of the tendon: sets force, so velocity
@@ -190,11 +186,7 @@ def test_agrees_with_opensim() -> None:
                         20.0,
                         cell(muscle.getPassiveFiberForce(state)),
                     )
-                    assert rates["umberger2010"][0] == pytest.approx(
-                        umberger.getProbeOutputs(state)[0], rel=1e-6
-                    )
-                    assert rates["bhargava2004"][0] == pytest.approx(
-                        bhargava.getProbeOutputs(state)[0], rel=1e-6
-                    )
+                    assert rates["umberger2010"][0] == pytest.approx(umberger.getProbeOutputs(state)[0], rel=1e-6)
+                    assert rates["bhargava2004"][0] == pytest.approx(bhargava.getProbeOutputs(state)[0], rel=1e-6)
     assert shortening > 50
     assert lengthening > 50

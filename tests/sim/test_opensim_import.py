@@ -181,9 +181,7 @@ def test_read_table_gives_the_file_as_it_is() -> None:
     time, angle = raw(COORDINATES)
     np.testing.assert_array_equal(table["time"], time)
     np.testing.assert_array_equal(table["pelvis_tilt"], angle["pelvis_tilt"])
-    with pytest.raises(
-        KeyError, match=r"coordinates\.sto: no column 'pelvis_tlt'; did you mean 'pelvis_tilt'"
-    ):
+    with pytest.raises(KeyError, match=r"coordinates\.sto: no column 'pelvis_tlt'; did you mean 'pelvis_tilt'"):
         table["pelvis_tlt"]
 
 
@@ -214,9 +212,7 @@ def test_velocity_is_the_analytic_derivative(tmp_path: Path) -> None:
     path = write(tmp_path / "a.sto", gait(n=400, rate=100.0))
     recording = import_opensim([path], 70.0, rate_hz=100.0)
     expected = -0.4 * 2 * np.pi * np.sin(2 * np.pi * recording["time"])
-    np.testing.assert_allclose(
-        recording["velocity/hip_flexion_r"][30:-30], expected[30:-30], atol=0.01 * 0.8 * np.pi
-    )
+    np.testing.assert_allclose(recording["velocity/hip_flexion_r"][30:-30], expected[30:-30], atol=0.01 * 0.8 * np.pi)
 
 
 def test_emg(tmp_path: Path) -> None:
