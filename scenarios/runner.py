@@ -16,7 +16,8 @@ from ..controllers.device import JOINTS
 from ..sim.body import SIDED_MUSCLES
 from ..sim.nervous import interpolate
 from ..sim.person import Subject
-from ..sim.reference import ANGLE, CHANNELS, Reference
+from ..sim.plant import Plant
+from ..sim.reference import ANGLE, CHANNELS, heel_strike
 from ..sim.runlog import VIDEO_EVERY
 from .arm import ArmLoop, ArmRun
 from .catalogue import find_device
@@ -44,11 +45,12 @@ class ScenarioResult:
         return bool(self.metrics.get("passed")) and not self.interrupted
 
 
-def angle_reference(reference: Reference, speed: float) -> dict[str, FloatArray]:
-    """Reference joint angles over the gait cycle, joint without side -> (101,) rad."""
-    row, curves = np.zeros(CHANNELS), []
-    for phase in np.linspace(0.0, 1.0, 101):
-        interpolate(reference.table, reference.speeds, speed, phase, row)
+def angle_reference(plant: Plant, speed: float) -> dict[str, FloatArray]:
+    """Reference joint angles of a plant's person from heel strike to heel strike, joint without side -> (101,) rad."""
+    body, row, curves = plant.person.body, np.zeros(CHANNELS), []
+    start = heel_strike(plant.person.reference, speed / np.sqrt(plant.subject.scale))
+    for phase in np.linspace(start, start + 1.0, 101):
+        interpolate(body.table, body.speeds, speed, phase, row)
         curves.append(row[ANGLE : ANGLE + len(JOINTS)].copy())
     columns = np.array(curves).T
     # The toes are passive and have no reference.
@@ -99,11 +101,7 @@ def run_scenario(scenario: Scenario, seed: int, out: Path, console: Console | No
         skip_s=scenario.skip_s,
         commanded_speed_mps=scenario.speed_mps or None,
         device_mass_kg=worn_mass(loops),
-        angle_reference=(
-            angle_reference(loops[0].plant.person.reference.for_subject(loops[0].plant.subject), scenario.speed_mps)
-            if scenario.task == "walk"
-            else None
-        ),
+        angle_reference=angle_reference(loops[0].plant, scenario.speed_mps) if scenario.task == "walk" else None,
         realtime_factors={name: run.realtime_factor for name, run in runs.items()},
         recordings=files,
     )

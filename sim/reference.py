@@ -30,7 +30,10 @@ TRUNK_LEAN = 0.04  # rad forward; the rigid trunk stands for the recorded lumbar
 # The trunk is rigid on the pelvis, so it would swing with the whole recorded pelvic list and rotation; people's
 # lumbar spine takes most of it up. These shares keep the trunk as steady as the recorded one.
 LIST_SHARE, ROTATION_SHARE = 0.3, 0.4
-HEEL_STRIKE_HEIGHT = 0.006  # m above the ground, where a heel that comes down counts as landed
+HEEL_STRIKE_HEIGHT = 0.006  # m above the ground, where a heel that comes down counts as landed: phase 0 of the table
+# People ride a little lower than the reference (soles and ground give way), so their heel lands when the reference's is
+# still this high (m). Curves from heel strike to heel strike are compared from there.
+LANDING_HEIGHT = 0.010
 SINK = 0.002  # m; the soles rest this deep in the ground's compliance
 # Stride time and excursion against speed: T ~ v^-1/2, hip excursion ~ v^1/2 (Grieve 1968; measured again in Bovi
 # 2011 between 0.84 and 1.95 m/s). Joint moments grow more slowly; the exponent is fitted to the same table.
@@ -80,6 +83,21 @@ def load_reference(name: str) -> Reference:
     """A shipped reference: ``level_walk`` or ``stand``."""
     with np.load(str(files("exotwin.assets") / "gait" / f"{name}.npz")) as stored:
         return Reference(stored["table"].astype(float), stored["speeds"].astype(float), bool(stored["still"]))
+
+
+def heel_strike(reference: Reference, speed: float) -> float:
+    """Phase at which the right heel lands at a speed (m/s of the source-sized body), about -0.03 to 0.
+
+    reference: as loaded, not yet scaled to a subject.
+    """
+    from .nervous import interpolate
+
+    phases = np.linspace(-0.12, 0.06, 91)
+    rows = np.zeros((len(phases), CHANNELS))
+    for row, phase in zip(rows, phases, strict=True):
+        interpolate(reference.table, reference.speeds, speed, phase, row)
+    height = _Body().heel_height(rows)
+    return float(phases[np.argmax(height < LANDING_HEIGHT)])
 
 
 def build_walk_reference(coordinates: Path, moments: Path, mass_kg: float) -> Reference:
