@@ -36,9 +36,7 @@ def main() -> None:
         if device == "hip_knee_ankle":
             stride = slice(k, k + 58)
             poses = np.array(log.poses[stride])
-            render_strip(
-                FOLDER / "stride.png", plant.subject, plant.device, poses, activations=activations[stride]
-            )
+            render_strip(FOLDER / "stride.png", plant.subject, plant.device, poses, activations=activations[stride])
         print(f"wrote {name}.png")
 
 
