@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
 from exotwin.scenarios.catalogue import find_device
 from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
