@@ -49,6 +49,7 @@ def _control_period(
     left = steps
     while left > 0:
         if clock[0] == 0:
+            keep_pace(pointers, body, state, policy_steps * body.timestep)
             observe(functions, pointers, body, exo, state, action, work, observation)
             act(network, observation, action)
             clock[0] = policy_steps
@@ -56,7 +57,6 @@ def _control_period(
         advance(functions, pointers, body, exo, state, action, command, work, now)
         clock[0] -= now
         left -= now
-    keep_pace(pointers, body, state, steps * body.timestep)
     read_truth(functions, pointers, body, exo, limits, state, work, row)
     return bool(has_fallen(pointers, body, work))
 
