@@ -23,6 +23,7 @@ class PhaseConfig(Config):
     load_n: float = Field(default=60.0, gt=0)
     unload_n: float = Field(default=30.0, ge=0)
     min_stride_s: float = Field(default=0.5, gt=0)
+    min_swing_s: float = Field(default=0.15, ge=0, description="a leg unloaded for less has bounced, not swung")
     max_stride_s: float = Field(default=2.5, gt=0)
     first_stride_s: float = Field(default=1.1, gt=0)
     smoothing: float = Field(default=0.5, gt=0, le=1, description="weight of the newest stride in the running mean")
@@ -53,6 +54,7 @@ class LegPhase:
         self.stride_s = self._config.first_stride_s
         self._measured = False
         self._loaded: bool | None = None
+        self._unloaded = -math.inf
         self._strike: float | None = None
         self._whole = True
         self._lost = False
@@ -66,9 +68,13 @@ class LegPhase:
             self._loaded = force_n >= self._config.load_n
         elif self._loaded:
             self._loaded = force_n > self._config.unload_n
+            if not self._loaded:
+                self._unloaded = time
         elif force_n >= self._config.load_n:
             self._loaded = True
-            self._heel_strike(time, seen=not lost)
+            # The toes may leave the ground twice; taking that for a heel strike would lock on to it.
+            if time - self._unloaded >= self._config.min_swing_s:
+                self._heel_strike(time, seen=not lost)
         if self._strike is None:
             return math.nan
         cycles = (time - self._strike) / self.stride_s

@@ -108,3 +108,18 @@ def test_thresholds_out_of_order_are_refused():
         PhaseConfig(load_n=20.0, unload_n=30.0)
     with pytest.raises(ValueError, match="did you mean 'load_n'"):
         PhaseConfig.model_validate({"laod_n": 20.0})
+
+
+def test_toes_that_leave_the_ground_twice_do_not_capture_the_phase(walking_force):
+    """A second touch after push-off, later than the shortest stride, is no heel strike."""
+    stride = 1.1
+    strikes = np.arange(0.2, 12.0, stride)
+    time = np.arange(0.0, strikes[-1], DT)
+    force = walking_force(time, strikes)
+    since = (time - 0.2) % stride
+    off = since[(force < 30.0) & (time > 0.2) & (time < 0.2 + stride)].min()
+    force[(since > off + 0.03) & (since < off + 0.06) & (time > 0.2)] = 100.0
+    assert off > PhaseConfig().min_stride_s
+    error = (run(time, force) - true_phase(time, strikes))[time > strikes[3]]
+    error -= np.round(error)
+    assert np.abs(error).max() < 0.03
