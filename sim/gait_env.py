@@ -285,9 +285,3 @@ class HumanGaitEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             bool(self.batch.time[0] >= self.task.episode_s - 1e-9),
             {},
         )
-
-
-def register() -> None:
-    """Make `gymnasium.make("exotwin/HumanGait-v0")` work."""
-    if "exotwin/HumanGait-v0" not in gymnasium.registry:
-        gymnasium.register("exotwin/HumanGait-v0", entry_point="exotwin.sim.gait_env:HumanGaitEnv")

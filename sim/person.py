@@ -129,8 +129,8 @@ def build_person(subject: Subject, visual: bool = False) -> mujoco.MjSpec:
     # Explicit joint damping keeps qacc the true acceleration, so that the torque split closes to rounding.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_EULERDAMP
     spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
-    spec.option.iterations = 20
-    spec.option.tolerance = 1e-9
+    spec.option.iterations = 50
+    spec.option.tolerance = 1e-12
 
     root = spec.worldbody.add_body(name="root", pos=[0, 0, 1])
     root.add_freejoint(name="root")

@@ -1,14 +1,18 @@
 """The learning environments keep the contracts of gymnasium and stable-baselines3, and give back the policy learnt."""
 
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
-from exotwin.sim.gait_env import GaitVecEnv, HumanGaitEnv, register
+from exotwin.sim.gait_env import GaitVecEnv, HumanGaitEnv
 from exotwin.sim.gait_task import GaitTask, load_gait_task
 from exotwin.sim.gait_training import policy_of, train_gait
 from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD
 from exotwin.sim.policy import act, load_policy
+from exotwin.sim.registration import ENVIRONMENT
 from gymnasium.utils.env_checker import check_env
 
 DEVICES = {"hip_knee_ankle": find_device("hip_knee_ankle")}
@@ -37,9 +41,7 @@ def env():
 
 
 def test_registered_environment_passes_gymnasiums_checker():
-    register()
-    register()  # a second call is harmless
-    env = gymnasium.make("exotwin/HumanGait-v0", disable_env_checker=True)
+    env = gymnasium.make(ENVIRONMENT, disable_env_checker=True)
     check_env(env.unwrapped, skip_render_check=True)
     assert env.observation_space.shape == (N_OBSERVATIONS,)
     assert env.action_space.shape == (N_ACTIONS,)
@@ -196,3 +198,14 @@ def _elu():
     import torch
 
     return torch.nn.ELU
+
+
+def test_naming_the_environment_imports_nothing_heavy():
+    code = """
+import sys
+import gymnasium
+import exotwin.sim.registration
+assert "exotwin/HumanGait-v0" in gymnasium.registry
+assert not {"torch", "mujoco", "stable_baselines3"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
