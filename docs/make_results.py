@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +48,27 @@ def main() -> None:
     """Run or read the runs and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenario", default="level_walk")
+    parser.add_argument("--beside", default="level_walk_naive", help="scenario of which only the arms are shown")
     parser.add_argument("--seeds", type=int, default=10, help="seeds 0 to this less one")
     parser.add_argument("--runs", type=Path, default=Path("runs/results"), help="folder of the runs")
     parser.add_argument("--read", action="store_true", help="do not repeat the runs that are there")
     options = parser.parse_args()
-    scenario = load_scenario(options.scenario)
     console = Console()
-    runs = []
-    for seed in range(options.seeds):
-        folder = options.runs / f"seed-{seed}"
-        if not (options.read and (folder / "metrics.json").exists()):
-            console.print(f"seed {seed}")
-            run_scenario(scenario, seed, folder, console)
-        runs.append(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
-    README.write_text(filled(README.read_text(encoding="utf-8"), results(runs, scenario.estimator)), encoding="utf-8")
-    console.print(f"written to {README.name}: {sum(run['passed'] for run in runs)} of {len(runs)} runs pass all gates")
+
+    def runs_of(name: str) -> list[Metrics]:
+        runs = []
+        for seed in range(options.seeds):
+            folder = options.runs / name / f"seed-{seed}"
+            if not (options.read and (folder / "metrics.json").exists()):
+                console.print(f"{name}, seed {seed}")
+                run_scenario(load_scenario(name), seed, folder, console)
+            runs.append(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
+        console.print(f"{name}: {sum(run['passed'] for run in runs)} of {len(runs)} runs pass all gates")
+        return runs
+
+    tables = results(runs_of(options.scenario), runs_of(options.beside), load_scenario(options.scenario).estimator)
+    README.write_text(filled(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    console.print(f"written to {README.name}")
 
 
 def filled(text: str, tables: str) -> str:
@@ -74,7 +80,7 @@ def filled(text: str, tables: str) -> str:
     return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
 
-def results(runs: Sequence[Metrics], estimator: str) -> str:
+def results(runs: Sequence[Metrics], beside: Sequence[Metrics], estimator: str) -> str:
     """All tables as Markdown, of the metrics of runs that differ in their seed only."""
     kinematic = kinematic_bundle()
     bundle = find_bundle(kinematic)
@@ -91,6 +97,9 @@ def results(runs: Sequence[Metrics], estimator: str) -> str:
             "\n".join(arms_table(runs)),
             f"Gates: {sum(run['passed'] for run in runs)} of {len(runs)} runs pass all of them.",
             "\n".join(gates_table(runs)),
+            f"The same seeds of `exotwin run {beside[0]['scenario']}`: here the nervous system does not expect the "
+            "exo's torque at all, above it takes off all of it.",
+            "\n".join(arms_table(beside, MODEL_TITLES)),
             f"Torque estimates, both legs: `{estimator}` and the mean profile in the loop (a person that is in no "
             f"training data), and `{estimator}` offline on the people of the test split.",
             "\n".join(estimator_table(runs, read_manifest(find_bundle(estimator)).metrics["test"])),
@@ -110,8 +119,8 @@ def kinematic_bundle() -> str:
     raise ValueError("no torque estimator of joint angles and velocities is shipped")
 
 
-def arms_table(runs: Sequence[Metrics]) -> Iterator[str]:
-    """What the arms did to the person."""
+def arms_table(runs: Sequence[Metrics], leave_out: Container[str] = ()) -> Iterator[str]:
+    """What the arms did to the person; leave_out: metabolic models that are not shown."""
     arms = list(runs[0]["arms"])
     yield from _head("", arms)
     yield _row("falls, all runs", [f"{sum(run['arms'][arm]['falls'] for run in runs)}" for arm in arms])
@@ -127,6 +136,8 @@ def arms_table(runs: Sequence[Metrics]) -> Iterator[str]:
     )
     yield from change("muscle effort", lambda other: f"effort.vs_{other}")
     for model in runs[0]["arms"][arms[0]]["metabolic_w_per_kg"]:
+        if model in leave_out:
+            continue
         title = MODEL_TITLES.get(model, model)
         cells = [_over(runs, f"arms.{arm}.metabolic_w_per_kg.{model}", "{:.2f}") for arm in arms]
         yield _row(f"metabolic rate, {title} (W/kg)", cells)

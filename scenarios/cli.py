@@ -32,9 +32,9 @@ def run(
     video: Annotated[bool, typer.Option(help="render video.mp4 where that is possible")] = True,
 ) -> None:
     """Simulate a scenario's arms, print the table and the verdict, write recordings, metrics, report and video."""
-    from ..sim.compiled import is_fresh
+    from .arm import ControllerError
     from .runner import make_video, run_scenario
-    from .scenario import load_scenario
+    from .scenario import list_scenarios, load_scenario
     from .table import arms_table, verdict_text
 
     chosen = load_scenario(scenario)
@@ -42,9 +42,13 @@ def run(
     chosen = chosen.model_copy(update=changes)
     sys.path.append(os.getcwd())  # where a user's own controller lies
     folder = out or Path("runs") / chosen.name
-    if is_fresh():
-        console.print("first run: compiling the physics step takes about half a minute")
-    result = run_scenario(chosen, seed, folder, console)
+    try:
+        result = run_scenario(chosen, seed, folder, console)
+    except ValueError as error:
+        fitting = [name for name in list_scenarios() if device and load_scenario(name).device == device]
+        if not fitting or isinstance(error, ControllerError):
+            raise
+        raise ValueError(f"{error}; scenarios made for {device}: {', '.join(fitting)}") from None
     if result.arms:
         console.print(arms_table(result.metrics))
         console.print(verdict_text(result.metrics))

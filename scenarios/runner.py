@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..controllers.device import JOINTS
 from ..sim.body import SIDED_MUSCLES
+from ..sim.compiled import is_fresh
 from ..sim.nervous import interpolate
 from ..sim.person import Subject
 from ..sim.plant import Plant
@@ -70,6 +71,10 @@ def run_scenario(scenario: Scenario, seed: int, out: Path, console: Console | No
     device = find_device(scenario.device)
     loops = [ArmLoop(scenario, arm, device, seed) for arm in scenario.arms]
     _clear(out, [arm.name for arm in scenario.arms])
+    if is_fresh():
+        with console.status("first run: compiling the physics step, about half a minute"):
+            loops[0].plant.reset(scenario.speed_mps, np.random.default_rng(seed))
+            loops[0].plant.step()
     interrupted = False
     columns = (
         TextColumn("{task.description:>12}"),

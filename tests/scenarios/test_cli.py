@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from exotwin.scenarios import cli
 from exotwin.scenarios.catalogue import find_bundle
+from exotwin.scenarios.scenario import list_scenarios
 from exotwin.sim.manifest import read_manifest, validate_manifest
 from exotwin.sim.recording import read_recording
 from short_walk import arms, short_walk
@@ -315,7 +316,7 @@ def test_generate_makes_a_data_set_and_says_what_it_holds(exotwin, tmp_path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["level_walk", "level_walk_slow", "level_walk_faults"])
+@pytest.mark.parametrize("name", list_scenarios())
 def test_a_shipped_scenario_passes_its_gates(exotwin, name):
     code, out, error = exotwin("run", name, "--no-video")
     assert code == 0, out + error
