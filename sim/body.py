@@ -13,7 +13,7 @@ import numpy as np
 
 from ..controllers.device import JOINTS, MUSCLES, SIDES, DeviceDescription
 from .bridge import addresses
-from .exo import DriveTables, actuator_step_parameters, attach_device, drive_state
+from .exo import DriveTables, actuator_step_parameters, align_device, attach_device, drive_state
 from .nervous import (
     ADAPTATION,
     DAMPING,
@@ -103,11 +103,9 @@ def physics_steps(control_rate_hz: float, longest: float = 0.002) -> int:
     return int(np.ceil(1.0 / control_rate_hz / longest - 1e-9))
 
 
-def build_model(
-    subject: Subject, device: DeviceDescription | None, timestep: float, visual: bool = False
-) -> mujoco.MjModel:
+def build_model(subject: Subject, device: DeviceDescription | None, timestep: float) -> mujoco.MjModel:
     """The person on a floor, wearing the device if there is one."""
-    spec = build_person(subject, visual=visual)
+    spec = build_person(subject)
     if device is not None:
         attach_device(spec, device)
     add_floor(spec)
@@ -181,9 +179,8 @@ class Embodiment:
         v[:3] = speed, 0.0, rate * ref[PELVIS_SLOPE]
         q[self.body.qpos] = ref[ANGLE : ANGLE + N_JOINTS]
         v[self.body.dof] = rate * ref[SLOPE : SLOPE + N_JOINTS]
-        if len(self.exo.joint):
-            q[self.exo.qpos] = q[self.body.qpos[self.exo.joint]]
-            v[self.exo.dof] = v[self.body.dof[self.exo.joint]]
+        if self.device:
+            align_device(self.model, self.data, self.device)
 
 
 def _body(model: mujoco.MjModel, data: mujoco.MjData, subject: Subject, reference: Reference) -> Body:
