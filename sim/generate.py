@@ -119,7 +119,11 @@ def generate(
             tell(done, len(jobs))
 
     if workers > 1:
-        _in_parallel(folder, missing, workers, one_more)
+        try:
+            _in_parallel(folder, missing, workers, one_more)
+        except ChildProcessError:
+            _sweep(folder)
+            raise
     else:
         for job in missing:
             make(folder, job)
@@ -145,8 +149,7 @@ def generate(
 
 def _missing(folder: Path, jobs: list[Job]) -> list[Job]:
     """The jobs still to do. Raises ValueError when what is there was not made by these jobs."""
-    for left_by_a_killed_worker in folder.glob("task=*/subject=*/.*.part"):
-        left_by_a_killed_worker.unlink()
+    _sweep(folder)
     missing = {job.path: job for job in jobs}
     for path in sorted(folder.rglob("*.parquet")):
         job = missing.pop(path.relative_to(folder).as_posix(), None)
@@ -154,6 +157,12 @@ def _missing(folder: Path, jobs: list[Job]) -> list[Job]:
         if job is None or not job.made(meta):
             raise ValueError(f"{path} is of another request: choose another folder, or delete this one")
     return list(missing.values())
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed workers were writing."""
+    for partial in folder.glob("task=*/subject=*/.*.part"):
+        partial.unlink()
 
 
 def _in_parallel(folder: Path, jobs: list[Job], workers: int, one_more: Callable[[], None]) -> None:
