@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -87,15 +86,3 @@ def test_receptive_field_is_what_the_network_says() -> None:
 def test_no_past_is_refused() -> None:
     with pytest.raises(ValueError, match="kernel 1"):
         Tcn(3, 2, 8, 1, (1, 2))
-
-
-def test_full_size_network_keeps_up(tmp_path: Path) -> None:
-    stream = stream_of(network(54, 6, 64, *DEFAULT), tmp_path)
-    frame = np.ones(54)
-    rounds = []
-    for _ in range(30):
-        start = time.perf_counter()
-        for _ in range(50):
-            stream.step(frame)
-        rounds.append((time.perf_counter() - start) / 50)
-    assert min(rounds) < 60e-6
