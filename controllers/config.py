@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from .interface import closest
+
+Model = TypeVar("Model", bound="Config")
 
 
 class Config(BaseModel):
@@ -38,3 +42,13 @@ def explain(error: ValidationError) -> str:
         why = str(item.get("ctx", {}).get("error", item["msg"]))
         lines.append(f"{where}: {why}" if where else why)
     return "; ".join(lines)
+
+
+def parse_yaml(model: type[Model], text: str, where: object) -> Model:
+    """A model from YAML text. ValueError that names `where` and the bad key or value, or the bad YAML."""
+    try:
+        return model.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{where}: not valid YAML: {error}") from None
+    except ValidationError as error:
+        raise ValueError(f"{where}: {explain(error)}") from None

@@ -10,10 +10,9 @@ import math
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from .config import Config, explain, require_known
+from .config import Config, parse_yaml, require_known
 from .interface import ChannelLayout
 
 JOINTS = (
@@ -25,6 +24,7 @@ JOINTS = (
     "mtp_extension",
 )
 SIDES = ("r", "l")
+SIDED_JOINTS = tuple(f"{joint}_{side}" for side in SIDES for joint in JOINTS)
 IMU_AXES = ("ax", "ay", "az", "gx", "gy", "gz")
 MUSCLES = (
     "abd",
@@ -257,13 +257,4 @@ class DeviceDescription(Config):
 
 def load_device(path: str | Path) -> DeviceDescription:
     """Read a device YAML. Raises FileNotFoundError, or ValueError that names file, key and nearest key."""
-    path = Path(path)
-    with path.open(encoding="utf-8") as stream:
-        try:
-            raw = yaml.safe_load(stream)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path}: not valid YAML: {error}") from None
-    try:
-        return DeviceDescription.model_validate(raw)
-    except ValidationError as error:
-        raise ValueError(f"{path}: {explain(error)}") from None
+    return parse_yaml(DeviceDescription, Path(path).read_text(encoding="utf-8"), path)

@@ -9,13 +9,11 @@ import numpy as np
 
 from .assistance import AssistanceConfig, AssistanceLaw
 from .config import require_known
-from .device import JOINTS, SIDES, DeviceDescription
+from .device import SIDED_JOINTS, DeviceDescription
 from .interface import FloatArray, SensorFrame, TorqueCommand, closest
 from .phase import PHASE_CHANNELS, GaitPhase
 from .protocols import ModeClassifier, ModeEstimate, TorqueEstimator
 from .safety import SafetyConfig, SafetyMonitor
-
-SIDED_JOINTS = tuple(f"{joint}_{side}" for side in SIDES for joint in JOINTS)
 
 
 @dataclass(slots=True)

@@ -13,12 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ..controllers.device import JOINTS, SIDES
+from ..controllers.device import SIDED_JOINTS, SIDES
 from ..controllers.interface import closest
 from ..controllers.protocols import MODES
 
 DEFAULT_JOINTS = tuple(f"{j}_{s}" for s in SIDES for j in ("hip_flexion", "knee_flexion", "ankle_dorsiflexion"))
-SIDED_JOINTS = tuple(f"{j}_{s}" for s in SIDES for j in JOINTS)
 
 
 class _Part(BaseModel):

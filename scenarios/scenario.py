@@ -7,11 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..controllers.assistance import AssistanceConfig
-from ..controllers.config import Config, explain, require_known
+from ..controllers.config import Config, parse_yaml, require_known
 from ..controllers.protocols import MODES
 from .gates import Gate
 
@@ -153,14 +152,7 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     else:
         require_known("scenario", [text], list_scenarios())
         content = (_suite() / f"{text}.yaml").read_text(encoding="utf-8")
-    try:
-        raw = yaml.safe_load(content)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{text}: not valid YAML: {error}") from None
-    try:
-        return Scenario.model_validate(raw)
-    except ValidationError as error:
-        raise ValueError(f"{text}: {explain(error)}") from None
+    return parse_yaml(Scenario, content, text)
 
 
 def _suite() -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..controllers.device import SIDES, DeviceDescription, Shape
 from .body import SIDED_MUSCLES
 from .exo import PREFIX, attach_device
+from .muscle_paths import SPECIFIC_TENSION
 from .person import Subject, add_floor, build_person
 
 FloatArray = NDArray[np.float64]
@@ -31,10 +32,9 @@ MATERIALS = {
     "pad": ((0.30, 0.32, 0.36, 1.0), 0.1, 0.1),
 }
 SHELL = 0.004  # m, thickness of a drawn cuff
-# Muscle volume (m^3) = F0 L0 / specific tension (chosen, Pa: large-muscle values that gait models use). A belly lies
+# Muscle volume (m^3) = F0 L0 / specific tension. A belly lies
 # between these shares of the longest stretch of its path (chosen by eye from anatomical plates); its radius (m) is
 # bounded so that the bones stay in view.
-SPECIFIC_TENSION = 0.6e6
 BELLY: dict[str, tuple[float, float]] = {
     "hamstrings": (0.12, 0.85),
     "rectfem": (0.10, 0.82),

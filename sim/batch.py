@@ -23,6 +23,7 @@ from .nervous import (
     N_ACTIONS,
     N_JOINTS,
     N_MUSCLES,
+    ROOT,
     SPEED,
     STRIDE_TIME,
     advance,
@@ -33,8 +34,6 @@ from .nervous import (
     observe,
 )
 from .reference import ANGLE, MOMENT, PELVIS, SLOPE
-
-ROOT = 1  # body id of the pelvis' free root
 
 # Reward: imitation of joint angles and rates, pelvis, wanted velocity and joint moments; less effort, restless actions
 # and hard landings.
@@ -94,17 +93,9 @@ def settle(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, actio
     work.activation[:] = 0.02
     for _ in range(3):
         forward(functions, pointers, body, exo, state, action, work)
-    from_optimum(pointers, work)
+    view(pointers[ACT], N_MUSCLES)[:] = work.activation
     forward(functions, pointers, body, exo, state, action, work)
     state[EFFORT], state[EFFORT_COUNT] = 0.0, 0.0
-
-
-@compiled
-def from_optimum(pointers: Any, work: Any) -> None:
-    """Set the activations to the last static optimum."""
-    act = view(pointers[ACT], N_MUSCLES)
-    for m in range(N_MUSCLES):
-        act[m] = work.activation[m]
 
 
 @compiled

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import mujoco
 import numpy as np
 
-from ..controllers.device import JOINTS, MUSCLES, SIDES, DeviceDescription
+from ..controllers.device import MUSCLES, SIDED_JOINTS, SIDES, DeviceDescription
 from .bridge import addresses
 from .exo import DriveTables, actuator_step_parameters, align_device, attach_device, drive_state
 from .nervous import (
@@ -27,6 +27,7 @@ from .nervous import (
     STIFFNESS,
     STRIDE_TIME,
     WANTED,
+    interpolate,
 )
 from .person import Subject, add_floor, build_person
 from .reference import (
@@ -39,7 +40,6 @@ from .reference import (
     root_quaternion,
 )
 
-SIDED_JOINTS = tuple(f"{joint}_{side}" for side in SIDES for joint in JOINTS)
 SIDED_MUSCLES = tuple(f"{muscle}_{side}" for side in SIDES for muscle in MUSCLES)
 GAIN_MASS, GAIN_SCALE = 75.0, 1.75 / 1.67  # body for which the joint-space gains are stated
 
@@ -158,8 +158,6 @@ class Embodiment:
 
         Call the compiled `settle` next: it brings forces up to date and activations to what the pose needs.
         """
-        from .nervous import interpolate
-
         mujoco.mj_resetData(self.model, self.data)
         self.state[:] = 0.0
         self.state[PHASE], self.state[ADAPTATION] = phase, adaptation

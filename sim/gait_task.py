@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from ..controllers.config import Config, explain
+from ..controllers.config import Config, parse_yaml
 from .person import Subject
 from .shipped import find_shipped
 
@@ -81,7 +80,4 @@ class GaitTask(Config):
 def load_gait_task(name_or_path: str | Path) -> GaitTask:
     """A gait by its shipped name or a YAML path. Raises ValueError that names the nearest shipped gait."""
     path = find_shipped("gait", "policies", ".yaml", name_or_path)
-    try:
-        return GaitTask.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise ValueError(f"{path}: {explain(error)}") from None
+    return parse_yaml(GaitTask, path.read_text(encoding="utf-8"), path)

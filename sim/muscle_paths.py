@@ -82,6 +82,10 @@ STRENGTH: dict[str, float] = {
     "tibant": 0.8,
 }
 
+# Pa. The source's forces come from measured muscle volumes at this value (Rajagopal 2016, IEEE TBME 63:2068), so masses
+# are taken back with it; Umberger's own 0.25 MPa would give the person 27 kg of leg muscle.
+SPECIFIC_TENSION = 0.6e6
+
 # Passive force at l = 1.4-1.5 optimal, as a fraction of maximum isometric force (MuJoCo's fpmax). The source's
 # vasti resist knee flexion with 24 Nm at 60 deg, which people do not.
 PASSIVE: dict[str, float] = {"vasti": 0.10, "rectfem": 0.10}

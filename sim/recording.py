@@ -20,15 +20,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..controllers.device import JOINTS, SIDES
+from ..controllers.device import SIDED_JOINTS
 from ..controllers.interface import closest
 from ..controllers.protocols import MODES
 
 METADATA_KEY = b"exotwin"
 STRING_COLUMNS = ("mode", "speed_class", "fault")
 
-_SIDED_JOINTS = tuple(f"{joint}_{side}" for side in SIDES for joint in JOINTS)
-_PLACES = {"joint": _SIDED_JOINTS, "part": ("muscle", "ligament", "exo", "biological", "net")}
+_PLACES = {"joint": SIDED_JOINTS, "part": ("muscle", "ligament", "exo", "biological", "net")}
 
 # Column families and their units ("1": dimensionless, "": text). {joint} and {part} are closed sets;
 # {name} is any muscle, IMU site or model, since the person and the device choose those.

@@ -12,6 +12,7 @@ from ..controllers.device import SIDES
 from ..controllers.interface import FloatArray, SensorFrame
 from .body import SIDED_JOINTS, SIDED_MUSCLES
 from .metabolics import MuscleEnergetics, metabolic_rates
+from .muscle_paths import SPECIFIC_TENSION
 from .plant import Plant
 from .recording import Recording
 from .sensors import raw_emg
@@ -19,9 +20,6 @@ from .truth import BLOCKS, CONTACT_THRESHOLD, ROW
 
 LICENCE = "CC BY 4.0 (synthetic, made by exotwin)"
 SLOW = 1.05  # m/s of commanded speed below which walking counts as slow
-# Pa. The source's forces come from measured muscle volumes at this value (Rajagopal 2016, IEEE TBME 63:2068), so masses
-# are taken back with it; Umberger's own 0.25 MPa would give the person 27 kg of leg muscle.
-SPECIFIC_TENSION = 0.6e6
 VIDEO_EVERY = 0.02  # s between the poses kept for pictures
 
 

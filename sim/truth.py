@@ -38,9 +38,8 @@ from .bridge import (
 )
 from .compiled import compiled
 from .muscle_control import force_length, force_velocity
-from .nervous import N_JOINTS, N_MUSCLES, PHASE, WANTED, exo_torque
+from .nervous import N_JOINTS, N_MUSCLES, PHASE, ROOT, WANTED, exo_torque
 
-ROOT = 1  # body id of the pelvis' free root
 CONTACT_THRESHOLD = 20.0  # N; below it a foot has no centre of pressure (a usual force-plate threshold)
 
 # Where each block of a row starts, and its length.
