@@ -20,7 +20,8 @@ KEPT = 4  # caches of other versions that stay
 
 
 def _cache_folder() -> Path:
-    digest = hashlib.sha256()
+    # Numba files what it compiled by the path of the source, so two copies of the package share nothing.
+    digest = hashlib.sha256(str(Path(__file__).parent).encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode())
         digest.update(source.read_bytes())
