@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import metrics as m
-from .normative import SOURCE, level_walking
+from .normative import level_walking
 from .scenario import Scenario
 from .table import JOINT_TITLES, limit, measured, rows, verdict
 
@@ -84,7 +84,7 @@ def _drawings(arms: Mapping[str, Recording], metrics: Mapping[str, Any], scenari
     normative = level_walking(scenario.speed_mps) if scenario.task == "walk" else None
     count = "; ".join(f"{name} {sum(map(len, c.strides.values()))}" for name, c in cycles.items())
     band = (
-        f"Grey: mean ± 1 SD of {SOURCE} at {normative.speed_mps:g} m/s, the published speed nearest to "
+        f"Grey: mean ± 1 SD of {normative.citation} at {normative.speed_mps:g} m/s, the published speed nearest to "
         f"the {scenario.speed_mps:g} m/s walked here."
         if normative
         else ""
