@@ -159,7 +159,7 @@ def make_video(scenario: Scenario, result: ScenarioResult, console: Console) -> 
         task = bar.add_task("video", total=1.0)
         render_video(
             unfinished,
-            Subject(**meta["subject"]),
+            Subject.from_dict(meta["subject"]),
             find_device(scenario.device) if meta["device"] else None,
             poses,
             fps=round(1.0 / VIDEO_EVERY),

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from ..controllers.device import JOINTS, MUSCLES
 from ..controllers.interface import closest
-from .person import Subject, _source, build_person
+from .person import KNEE_IN_FEMUR, KNEE_IN_TIBIA, _source, build_person
+from .subjects import SOURCE_STATURE, THIGH_SHARE, Subject
 
 FloatArray = NDArray[np.float64]
 GRAVITY = 9.81
@@ -218,10 +219,17 @@ def gait2392() -> dict[tuple[str, str], FloatArray]:
     return {key: np.array(points) for key, points in rows.items()}
 
 
-def arm_table(subject: Subject | None = None) -> list[ArmRow]:
-    """Every muscle about every joint it crosses, over the gait range, against its target scaled to the subject."""
-    subject = subject or Subject()
-    leg, source = Leg(subject), SourceLeg()
+def source_body() -> Subject:
+    """A man with the source's lengths, whose thigh is long beside its shank."""
+    thigh = float(np.linalg.norm(KNEE_IN_FEMUR))
+    shank = float(np.linalg.norm(_source()[1].body("talus_r").pos - KNEE_IN_TIBIA))
+    share = thigh / (thigh + shank)
+    return Subject("source", height_m=SOURCE_STATURE, thigh_ratio=share / THIGH_SHARE["male"])
+
+
+def arm_table() -> list[ArmRow]:
+    """Every muscle about every joint it crosses, over the gait range, against its target, at the source's size."""
+    leg, source = Leg(source_body()), SourceLeg()
     rows = []
     for joint, (low, high) in GAIT_RANGE.items():
         degrees = np.arange(low, high + STEP / 2, STEP)
@@ -238,7 +246,6 @@ def arm_table(subject: Subject | None = None) -> list[ArmRow]:
             else:
                 name, at = "gait2392", np.searchsorted(degrees, table[:, 0] - STEP / 2)
                 target_length, target_arm = table[:, 1], table[:, 2]
-            target_arm, target_length = target_arm * subject.scale, target_length * subject.scale
             if np.abs(target_arm).max() < CROSSES:
                 continue
             error = _rms(arm[at, m] - target_arm)

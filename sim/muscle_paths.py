@@ -62,48 +62,57 @@ FITTED: dict[str, MusclePath] = {
     "add": MusclePath(_line(("pelvis", (-69.2, -98.7, 28.8)), ("femur", (9.5, -239.7, 31.7))), 105.3),
 }
 
-# Factors on the source's maximum isometric force, set so that the greatest isometric joint torques come near people's
-# (`anatomy.strength_table` prints both). The source is 1.5-2.5 times stronger. Short biceps and iliopsoas also stand
-# for sartorius, gracilis, tensor fasciae latae and pectineus that the reduced model lacks. The plantarflexors stay
-# above dynamometer values, which do not cover the moments that people reach in fast walking.
+# Factors on the source's maximum isometric force for a man of 75 kg, 1.75 m and 30 years, set so that the greatest
+# isometric joint torques come near people's (`anatomy.strength_table` prints both). The source is 1.5-2.5 times
+# stronger. Short biceps and iliopsoas also stand for sartorius, gracilis, tensor fasciae latae and pectineus that the
+# reduced model lacks. The plantarflexors stay above dynamometer values: a rigid tendon makes their fibres shorten with
+# the whole muscle, and people reach 1.5-1.7 Nm/kg in fast walking and 2.5-3 in running with less than full activation.
 STRENGTH: dict[str, float] = {
-    "abd": 0.55,
-    "add": 0.5,
-    "hamstrings": 0.55,
-    "bifemsh": 2.0,
-    "edl": 0.9,
-    "fdl": 1.0,
-    "glutmax": 0.7,
-    "iliopsoas": 1.1,
-    "rectfem": 0.75,
-    "vasti": 0.58,
-    "gastroc": 0.5,
-    "soleus": 0.5,
-    "tibant": 0.8,
+    "abd": 0.50,
+    "add": 0.48,
+    "hamstrings": 0.52,
+    "bifemsh": 1.85,
+    "edl": 0.82,
+    "fdl": 0.96,
+    "glutmax": 0.67,
+    "iliopsoas": 1.05,
+    "rectfem": 0.72,
+    "vasti": 0.56,
+    "gastroc": 0.43,
+    "soleus": 0.43,
+    "tibant": 0.72,
 }
 
 # Pa. The source's forces come from measured muscle volumes at this value (Rajagopal 2016, IEEE TBME 63:2068), so masses
 # are taken back with it; Umberger's own 0.25 MPa would give the person 27 kg of leg muscle.
 SPECIFIC_TENSION = 0.6e6
 
-# Passive force at l = 1.4-1.5 optimal, as a fraction of maximum isometric force (MuJoCo's fpmax). The source's
-# vasti resist knee flexion with 24 Nm at 60 deg, which people do not.
-PASSIVE: dict[str, float] = {"vasti": 0.10, "rectfem": 0.10}
+# Passive force at l = 1.4, as a fraction of maximum isometric force (MuJoCo's fpmax), where the source's is far from
+# people (Riener & Edrich 1999, J Biomech 32:539): its vasti resist knee flexion with 24 Nm at 60 deg, its hamstrings
+# and gluteus hip flexion with 68 Nm at 60 deg (people 11), and too little resists extension of the hip and
+# dorsiflexion.
+PASSIVE: dict[str, float] = {
+    "vasti": 0.10,
+    "rectfem": 0.10,
+    "hamstrings": 0.45,
+    "glutmax": 0.15,
+    "iliopsoas": 2.0,
+    "gastroc": 1.9,
+    "soleus": 2.2,
+}
 
 
 @dataclass(frozen=True)
-class FibreRange:
-    """Optimal fibre length (mm) and normalised fibre length at a given reference path length (mm)."""
+class Fibres:
+    """Optimal fibre length (mm, at the source's size), and fibre length over it with all joints at zero."""
 
     optimal: float
-    reference_length: float
     normalised: float
 
 
 # The source runs the plantarflexors at 0.15-0.67 of optimal length, without passive torque. With a rigid tendon a
 # fibre that is longer than the anatomical one (gait2392: 60 and 50 mm) stands for fibre plus Achilles tendon.
-# Reference: ankle at 0, knee straight.
-PLANTARFLEXOR_FIBRES: dict[str, FibreRange] = {
-    "gastroc": FibreRange(optimal=110.0, reference_length=0.0, normalised=1.05),
-    "soleus": FibreRange(optimal=85.0, reference_length=0.0, normalised=0.95),
+FIBRES: dict[str, Fibres] = {
+    "gastroc": Fibres(optimal=110.0, normalised=1.05),
+    "soleus": Fibres(optimal=85.0, normalised=0.95),
 }

@@ -6,32 +6,24 @@ This is the one place that knows the source model; everything else sees DESIGN.m
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import mujoco
 import numpy as np
 
 from ..controllers.device import JOINTS, MUSCLES, SIDES
-from .muscle_paths import FITTED, PASSIVE, PLANTARFLEXOR_FIBRES, STRENGTH, Branch
+from .muscle_paths import FIBRES, FITTED, PASSIVE, STRENGTH, Branch
+from .segments import Mass, foot_segment, limb_segment, pelvis_segment, upper_body, without
+from .subjects import LEG_SHARE, SOURCE_STATURE, Subject
 
-SOURCE_STATURE = 1.67  # m; hip-to-floor 0.875 m over Winter's 0.530 H less the rounding of the foot
-SOURCE_MASS = 78.0  # kg
 SEGMENTS = ("femur", "tibia", "talus", "calcn", "toes")
 
 # Fixed knee hinge fitted to the source's translating knee over 0-100 deg (tibia origin within 0.86 mm rms), m.
 KNEE_IN_FEMUR = np.array([-0.009675, -0.40747, 0.0])
 KNEE_IN_TIBIA = np.array([-0.00454, -0.01285, 0.0])
 
-# Segment masses (fraction of body mass), Winter, Biomechanics and Motor Control of Human Movement, 4th ed., table 4.1.
-MASS_FRACTION = {"pelvis": 0.142, "hat": 0.678, "femur": 0.100, "tibia": 0.0465, "foot": 0.0145}
-# Radius of gyration about the centre of mass over segment length: transverse from the same table, about the long
-# axis from de Leva 1996 (J Biomech 29:1223).
-GYRATION = {"femur": (0.323, 0.149), "tibia": (0.302, 0.103)}
-CENTRE = 0.433  # centre of mass of thigh and shank from the proximal joint, Winter
-HAT_HEIGHT = 0.626 * 0.288  # head-arms-trunk centre of mass above the hip over stature, Winter
-HAT_GYRATION = 0.496 * 0.288  # sagittal, over stature, Winter
-HAT_LONGITUDINAL = 0.065  # over stature; chosen: 0.114 m for a 1.75 m adult with arms at the sides
+ANKLE_HEIGHT = 0.04195  # m, ankle over the centres of the contact spheres, of the source
+HEEL = np.array([-0.02, 0.02, 0.0])  # m; back of the heel, at the height of the foot's centre, in the calcaneus; chosen
 
 # Ranges (rad). Hip extension 30 and dorsiflexion 35 deg, as people need for fast walking and stairs; the knee may
 # hyperextend by 5 deg.
@@ -81,31 +73,6 @@ FOOT_SPHERES: dict[str, tuple[tuple[float, float, float], ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A body. strength multiplies every muscle's maximum isometric force."""
-
-    id: str = "default"
-    mass_kg: float = 75.0
-    height_m: float = 1.75
-    strength: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, low, high in (("mass_kg", 30, 200), ("height_m", 1.2, 2.2), ("strength", 0.05, 5)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"subject {self.id!r}: {name} = {value} lies outside {low}..{high}")
-
-    @property
-    def scale(self) -> float:
-        """Length of this body over the source's."""
-        return self.height_m / SOURCE_STATURE
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for a recording's metadata."""
-        return asdict(self)
-
-
 @functools.cache
 def _source() -> tuple[mujoco.MjSpec, mujoco.MjModel]:
     import myo_sim
@@ -138,13 +105,13 @@ def build_person(subject: Subject, visual: bool = False) -> mujoco.MjSpec:
     pelvis = root.add_body(name="pelvis", quat=[np.sqrt(0.5), np.sqrt(0.5), 0, 0])
     pelvis.add_site(name="pelvis")
     torso = pelvis.add_body(name="torso")
-    _trunk_inertia(subject, pelvis, torso, _position(source, "femur_r") * subject.scale)
+    sizes = _sizes(subject)
+    _add_trunk_inertia(subject, pelvis, torso, _origins(source, sizes, "r")["femur"])
     for side in SIDES:
-        _add_leg(spec, pelvis, subject, source, side)
-        _add_muscles(spec, subject, source, side)
-    _set_plantarflexor_fibres(spec)
+        _add_leg(spec, pelvis, subject, source, sizes, side)
+        _add_muscles(spec, subject, source, sizes, side)
     if visual:
-        _add_bones(spec)
+        _add_bones(spec, sizes)
     return spec
 
 
@@ -159,58 +126,74 @@ def _position(source: mujoco.MjModel, body: str) -> np.ndarray:
     return np.array(source.body(body).pos)
 
 
-def _trunk_inertia(subject: Subject, pelvis: Any, torso: Any, hip: np.ndarray) -> None:
-    """Give pelvis and torso Winter's masses so that together they have his centre of mass and inertia."""
-    mass, height = subject.mass_kg, subject.height_m
-    m_pelvis = MASS_FRACTION["pelvis"] * mass
-    m_hat = MASS_FRACTION["hat"] * mass
-    m_torso = m_hat - m_pelvis
-    # Fore-aft, the head-arms-trunk mass is balanced over the hip joints.
-    hat_centre = np.array([hip[0], hip[1] + HAT_HEIGHT * height, 0.0])
-    pelvis_centre = np.array([hip[0], 0.0, 0.0])
-    torso_centre = (m_hat * hat_centre - m_pelvis * pelvis_centre) / m_torso
-    pelvis_inertia = m_pelvis * (0.06 * height) ** 2 * np.ones(3)
-    transverse, longitudinal = (
-        m_hat * (HAT_GYRATION * height) ** 2,
-        m_hat * (HAT_LONGITUDINAL * height) ** 2,
-    )
-    apart = sum(m * np.sum((c - hat_centre) ** 2) for m, c in ((m_pelvis, pelvis_centre), (m_torso, torso_centre)))
-    torso_inertia = np.array([transverse - apart, longitudinal, transverse - apart]) - pelvis_inertia
-    for body, m, centre, inertia in (
-        (pelvis, m_pelvis, pelvis_centre, pelvis_inertia),
-        (torso, m_torso, torso_centre, torso_inertia),
-    ):
-        _set_inertia(body, m, centre, inertia)
+def _sizes(subject: Subject) -> dict[str, np.ndarray]:
+    """Each segment's lengths over the source's, along x, y, z.
+
+    Hip and sole are `scale` apart whatever the proportions, so that a reference gait fits after scaling.
+    """
+    s, foot = subject.scale, subject.foot_scale
+    thigh, shank = _thigh_and_shank()
+    both = s * (thigh + shank) + (s - foot) * ANKLE_HEIGHT
+    upper = (subject.height_m - subject.leg_length_m) / (SOURCE_STATURE * (1.0 - LEG_SHARE))
+    sizes = {segment: np.full(3, foot) for segment in ("talus", "calcn", "toes")}
+    sizes["femur"] = np.full(3, subject.thigh_share * both / thigh)
+    sizes["tibia"] = np.full(3, (1.0 - subject.thigh_share) * both / shank)
+    sizes["pelvis"] = np.array([s, s, subject.pelvis_scale])
+    sizes["torso"] = np.full(3, upper)
+    return sizes
 
 
-def _set_inertia(body: Any, mass: float, centre: Any, inertia: Any) -> None:
-    body.explicitinertial = True
-    body.mass = float(mass)
-    body.ipos = np.asarray(centre, dtype=float)
-    body.inertia = np.asarray(inertia, dtype=float)
+@functools.cache
+def _thigh_and_shank() -> tuple[float, float]:
+    """Lengths of the source, m."""
+    ankle = _position(_source()[1], "talus_r")
+    return float(np.linalg.norm(KNEE_IN_FEMUR)), float(np.linalg.norm(ankle - KNEE_IN_TIBIA))
 
 
-def _add_leg(spec: mujoco.MjSpec, pelvis: Any, subject: Subject, source: Any, side: str) -> None:
-    s = subject.scale
-    origin = {
-        "femur": _position(source, f"femur_{side}"),
-        "tibia": KNEE_IN_FEMUR - KNEE_IN_TIBIA,
-        "talus": _position(source, f"talus_{side}"),
-        "calcn": _position(source, f"calcn_{side}"),
-        "toes": _position(source, f"toes_{side}"),
+def _origins(source: mujoco.MjModel, sizes: dict[str, np.ndarray], side: str) -> dict[str, np.ndarray]:
+    """Origin of each leg segment in the one above it, m."""
+    return {
+        "femur": _position(source, f"femur_{side}") * sizes["pelvis"],
+        "tibia": KNEE_IN_FEMUR * sizes["femur"] - KNEE_IN_TIBIA * sizes["tibia"],
+        "talus": _position(source, f"talus_{side}") * sizes["tibia"],
+        "calcn": _position(source, f"calcn_{side}") * sizes["talus"],
+        "toes": _position(source, f"toes_{side}") * sizes["calcn"],
     }
+
+
+def _add_trunk_inertia(subject: Subject, pelvis: Any, torso: Any, hip: np.ndarray) -> None:
+    """Share the upper body's mass between pelvis and torso; fore and aft it is balanced over the hip joints."""
+    middle = np.array([hip[0], hip[1], 0.0])
+    upper_length = subject.height_m - subject.leg_length_m
+    lower = pelvis_segment(subject.sex, subject.mass_kg, upper_length)
+    whole = upper_body(subject.sex, subject.mass_kg, subject.height_m, upper_length)
+    for body, part in ((pelvis, lower), (torso, without(whole, [lower]))):
+        _set_inertia(body, part._replace(centre=part.centre + middle))
+
+
+def _set_inertia(body: Any, part: Mass) -> None:
+    body.explicitinertial = True
+    body.mass = float(part.mass)
+    body.ipos = part.centre
+    body.inertia = part.inertia
+
+
+def _add_leg(
+    spec: mujoco.MjSpec, pelvis: Any, subject: Subject, source: Any, sizes: dict[str, np.ndarray], side: str
+) -> None:
+    origin = _origins(source, sizes, side)
+    knee = KNEE_IN_TIBIA * sizes["tibia"]
     body = pelvis
     for segment in SEGMENTS:
-        body = body.add_body(name=f"{segment}_{side}", pos=origin[segment] * s)
+        body = body.add_body(name=f"{segment}_{side}", pos=origin[segment])
         for joint in _joints_of(segment):
-            anchor = KNEE_IN_TIBIA * s if joint == "knee_flexion" else np.zeros(3)
-            _add_joint(body, joint, side, anchor)
+            _add_joint(body, joint, side, knee if joint == "knee_flexion" else np.zeros(3))
         for i, centre in enumerate(FOOT_SPHERES.get(segment, ())):
             body.add_geom(
                 name=f"{segment}_{side}_sole{i}",
                 type=mujoco.mjtGeom.mjGEOM_SPHERE,
                 size=[FOOT_RADIUS, 0, 0],
-                pos=_mirror(centre, side) * s,
+                pos=_mirror(centre, side) * sizes[segment],
                 mass=0.0,
                 contype=1,
                 conaffinity=0,
@@ -219,25 +202,21 @@ def _add_leg(spec: mujoco.MjSpec, pelvis: Any, subject: Subject, source: Any, si
                 solref=CONTACT,
                 group=3,
             )
-    thigh = np.linalg.norm(KNEE_IN_FEMUR) * s
-    shank = np.linalg.norm(origin["talus"] - KNEE_IN_TIBIA) * s
-    for name, length, top in (("femur", thigh, np.zeros(3)), ("tibia", shank, KNEE_IN_TIBIA * s)):
-        mass = MASS_FRACTION[name] * subject.mass_kg
-        across, along = (mass * (k * length) ** 2 for k in GYRATION[name])
-        middle = top + np.array([0.0, -CENTRE * length, 0.0])
-        _set_inertia(spec.body(f"{name}_{side}"), mass, middle, [across, along, across])
-    foot = MASS_FRACTION["foot"] * subject.mass_kg
-    total = sum(float(source.body(f"{b}_{side}").mass[0]) for b in ("talus", "calcn", "toes"))
-    for name in ("talus", "calcn", "toes"):
+    sex, mass = subject.sex, subject.mass_kg
+    thigh = limb_segment(sex, "thigh", mass, np.zeros(3), KNEE_IN_FEMUR * sizes["femur"])
+    shank = limb_segment(sex, "shank", mass, knee, origin["talus"])
+    foot = foot_segment(sex, mass, subject.foot_length_m, HEEL * sizes["calcn"])
+    share = foot.mass / sum(float(source.body(f"{b}_{side}").mass[0]) for b in ("talus", "calcn", "toes"))
+    parts = {"femur": thigh, "tibia": shank}
+    for name in ("talus", "toes"):
         original = source.body(f"{name}_{side}")
-        ratio = foot / total
         # Mirrored from the right leg, because the source forgot to mirror the left toes.
-        middle = _mirror(np.array(source.body(f"{name}_r").ipos) * s, side)
-        inertia = np.array(original.inertia) * ratio * s**2
-        # The source's foot inertia is a tenth of Winter's (0.475 of the 0.15 m from heel to metatarsals).
-        if name == "calcn":
-            inertia = np.array([0.25, 1.0, 1.0]) * foot * (0.475 * 0.15 * s) ** 2
-        _set_inertia(spec.body(f"{name}_{side}"), float(original.mass[0]) * ratio, middle, inertia)
+        middle = _mirror(source.body(f"{name}_r").ipos, side) * sizes[name]
+        parts[name] = Mass(float(original.mass[0]) * share, middle, original.inertia * share * sizes[name] ** 2)
+    places = {"talus": -origin["calcn"], "toes": origin["toes"]}
+    parts["calcn"] = without(foot, [parts[n]._replace(centre=parts[n].centre + p) for n, p in places.items()])
+    for name, part in parts.items():
+        _set_inertia(spec.body(f"{name}_{side}"), part)
 
 
 def _joints_of(segment: str) -> tuple[str, ...]:
@@ -280,29 +259,60 @@ def _source_points(source: Any, muscle: str, side: str) -> tuple[Branch, ...]:
     return (Branch(1.0, tuple(points)),)
 
 
-def _add_muscles(spec: mujoco.MjSpec, subject: Subject, source: Any, side: str) -> None:
-    s = subject.scale
+def _neutral_length(branches: tuple[Branch, ...], source: Any, sizes: dict[str, np.ndarray]) -> float:
+    """Path length (m) with all joints at zero, where the segments' frames are parallel."""
+    origins = _origins(source, sizes, "r")
+    place = {"pelvis": np.zeros(3)}
+    for above, segment in zip(("pelvis", *SEGMENTS), SEGMENTS, strict=False):
+        place[segment] = place[above] + origins[segment]
+    length = 0.0
+    for branch in branches:
+        points = np.array([place[segment] + sizes[segment] * point * 1e-3 for segment, point in branch.points])
+        length += branch.weight * float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
+    return length
+
+
+def _length_range(
+    muscle: str, original: Any, branches: tuple[Branch, ...], source: Any, subject: Subject
+) -> np.ndarray:
+    """MuJoCo's length range that makes optimal fibres grow with the leg and keeps what each muscle's fibres are at in
+    the neutral pose, in optimal lengths.
+    """
+    low, high = original.gainprm[:2]
+    if muscle in FIBRES:
+        optimal, normalised = FIBRES[muscle].optimal * 1e-3, FIBRES[muscle].normalised
+    else:
+        shift = FITTED[muscle].length_shift * 1e-3 if muscle in FITTED else 0.0
+        optimal = float(np.diff(original.lengthrange)[0] / (high - low))
+        slack = original.lengthrange[0] + shift - low * optimal
+        same = {segment: np.ones(3) for segment in ("pelvis", *SEGMENTS)}
+        normalised = (_neutral_length(branches, source, same) - slack) / optimal
+    optimal *= subject.scale
+    slack = _neutral_length(branches, source, _sizes(subject)) - normalised * optimal
+    return slack + np.array([low, high]) * optimal
+
+
+def _add_muscles(spec: mujoco.MjSpec, subject: Subject, source: Any, sizes: dict[str, np.ndarray], side: str) -> None:
     for muscle in MUSCLES:
         name = f"{muscle}_{side}"
         fit = FITTED.get(muscle)
         branches = fit.branches if fit else _source_points(source, muscle, side)
-        shift = fit.length_shift * 1e-3 if fit else 0.0
         tendon = spec.add_tendon(name=name, width=0.004, rgba=[0.75, 0.2, 0.2, 1])
         for b, branch in enumerate(branches):
             if len(branches) > 1:
                 tendon.wrap_pulley(1.0 / branch.weight)
             for i, (segment, point) in enumerate(branch.points):
                 body = spec.body("pelvis" if segment == "pelvis" else f"{segment}_{side}")
-                site = body.add_site(
-                    name=f"{name}-{b}{i}", pos=_mirror(point, side) * 1e-3 * s, size=[0.004, 0, 0], group=4
-                )
+                position = _mirror(point, side) * 1e-3 * sizes[segment]
+                site = body.add_site(name=f"{name}-{b}{i}", pos=position, size=[0.004, 0, 0], group=4)
                 tendon.wrap_site(site.name)
         original = source.actuator(f"{muscle}_r")
-        prm = np.array(original.gainprm)
-        # Muscle volume grows with mass x height (Handsfield 2014, J Biomech 47:631) and fibres with height, so
-        # force grows with mass.
-        prm[2] *= STRENGTH[muscle] * subject.strength * subject.mass_kg / SOURCE_MASS
+        prm, dynamics = np.array(original.gainprm), np.array(original.dynprm)
+        prm[2] *= STRENGTH[muscle] * subject.muscle_force
+        prm[6] *= 1.0 - 0.2 * subject.ageing
         prm[7] = PASSIVE.get(muscle, prm[7])
+        prm[8] += 0.4 * subject.ageing
+        dynamics[1] *= 1.0 + 0.2 * subject.ageing
         # The source's toe muscles carry a wider force-length curve (lmin, lmax); it is kept.
         actuator = spec.add_actuator(
             name=name,
@@ -316,37 +326,17 @@ def _add_muscles(spec: mujoco.MjSpec, subject: Subject, source: Any, side: str) 
         )
         actuator.gainprm = prm
         actuator.biasprm = prm
-        actuator.dynprm = np.array(original.dynprm)
-        actuator.lengthrange = (np.array(original.lengthrange) + shift) * s
+        actuator.dynprm = dynamics
+        actuator.lengthrange = _length_range(muscle, original, branches, source, subject)
 
 
-def _set_plantarflexor_fibres(spec: mujoco.MjSpec) -> None:
-    """Choose the length range that gives the stated fibre length in the neutral pose."""
-    model = spec.compile()
-    data = mujoco.MjData(model)
-    mujoco.mj_kinematics(model, data)
-    mujoco.mj_comPos(model, data)
-    mujoco.mj_tendon(model, data)
-    scale = np.linalg.norm(model.body("talus_r").pos) / 0.4
-    for muscle, fibre in PLANTARFLEXOR_FIBRES.items():
-        for side in SIDES:
-            name = f"{muscle}_{side}"
-            actuator = spec.actuator(name)
-            low, high = actuator.gainprm[:2]
-            optimal = fibre.optimal * 1e-3 * scale
-            neutral = float(data.ten_length[model.tendon(name).id])
-            slack = neutral - fibre.normalised * optimal
-            actuator.lengthrange = slack + np.array([low, high]) * optimal
-
-
-def _add_bones(spec: mujoco.MjSpec) -> None:
+def _add_bones(spec: mujoco.MjSpec, sizes: dict[str, np.ndarray]) -> None:
     """Draw the source's bones: leg meshes on their segments, spine, ribs and skull fixed to the torso."""
     import myo_sim
 
     source, compiled = _source()
     data = mujoco.MjData(compiled)
     mujoco.mj_kinematics(compiled, data)
-    scale = np.linalg.norm(spec.body("talus_r").pos) / 0.4
     files = {mesh.name: mesh.file for mesh in source.meshes}
     spec.add_material(name="bone", rgba=[0.87, 0.84, 0.78, 1])
     ours = {body.name for body in spec.bodies}
@@ -354,6 +344,7 @@ def _add_bones(spec: mujoco.MjSpec) -> None:
         if not body.name or body.name == "world":
             continue
         owner = body.name if body.name in ours else "torso"
+        size = sizes[owner.removesuffix("_r").removesuffix("_l")]
         frame = "pelvis" if owner == "torso" else owner  # our torso frame is the pelvis frame
         i, j = compiled.body(body.name).id, compiled.body(frame).id
         inverse = np.zeros(4)
@@ -362,7 +353,7 @@ def _add_bones(spec: mujoco.MjSpec) -> None:
             if geom.type != mujoco.mjtGeom.mjGEOM_MESH or geom.meshname not in files:
                 continue
             if geom.meshname not in {mesh.name for mesh in spec.meshes}:
-                mesh = spec.add_mesh(name=geom.meshname, scale=np.ones(3) * scale)
+                mesh = spec.add_mesh(name=geom.meshname, scale=size)
                 mesh.file = str(myo_sim.MODELS_DIR / files[geom.meshname])
             offset, world_quat, quat = np.zeros(3), np.zeros(4), np.zeros(4)
             mujoco.mju_rotVecQuat(offset, np.array(geom.pos), data.xquat[i])
@@ -374,7 +365,7 @@ def _add_bones(spec: mujoco.MjSpec) -> None:
             spec.body(owner).add_geom(
                 type=mujoco.mjtGeom.mjGEOM_MESH,
                 meshname=geom.meshname,
-                pos=position * scale,
+                pos=position * size,
                 quat=quat,
                 mass=0.0,
                 contype=0,
@@ -382,18 +373,3 @@ def _add_bones(spec: mujoco.MjSpec) -> None:
                 material="bone",
                 group=1,
             )
-
-
-def add_floor(spec: mujoco.MjSpec) -> None:
-    """A level floor at z = 0 that the feet touch."""
-    spec.worldbody.add_geom(
-        name="floor",
-        type=mujoco.mjtGeom.mjGEOM_PLANE,
-        size=[0, 0, 1],
-        contype=0,
-        conaffinity=1,
-        friction=[0.9, 0.005, 0.0001],
-        solref=CONTACT,
-        condim=3,
-        rgba=[0.82, 0.84, 0.86, 1],
-    )
