@@ -21,10 +21,10 @@ import numpy as np
 from ..controllers.device import DeviceDescription
 from ..controllers.interface import FloatArray
 from .manifest import FILE_NAME, Manifest, build_manifest, split_subjects, write_manifest
-from .person import Subject
 from .plant import Plant
 from .recording import read_recording
 from .runlog import LICENCE, RunLog, versions
+from .subjects import Subject, sample_subjects
 
 SEGMENT_S = 8.0  # one speed and one assistance
 GAITS = {"walk": "level_walk", "stand": "stand"}
@@ -32,8 +32,6 @@ WALK_SPEED = (0.75, 1.65)  # m/s
 ASSIST_SHARE = (0.0, 0.35)  # of the person's own torque, per joint
 OFFSET_NM_PER_KG = 0.05  # random torque beside it, so that torque and motion are not locked to each other
 SMOOTHING_S = 0.05
-# Body-mass index of sampled people, kg/m^2: the middle of the adult range.
-BMI = (19.0, 31.0)
 
 
 @dataclass(frozen=True)
@@ -67,17 +65,6 @@ class Job:
         """Whether a recording of this metadata came of this job."""
         whole = meta["falls"] > 0 or abs(meta["duration_s"] - self.seconds) < 1.0 / meta["rate_hz"]
         return whole and all(meta[key] == value for key, value in self.meta.items())
-
-
-def sample_subjects(count: int, seed: int) -> list[Subject]:
-    """People drawn uniformly in height 1.55-1.92 m, body-mass index 19-31 and strength 0.85-1.15."""
-    people = []
-    for i in range(count):
-        rng = np.random.default_rng((seed, i))
-        height = rng.uniform(1.55, 1.92)
-        mass = rng.uniform(*BMI) * height**2
-        people.append(Subject(f"s{i:03d}", round(mass, 1), round(height, 3), round(rng.uniform(0.85, 1.15), 3)))
-    return people
 
 
 def plan(

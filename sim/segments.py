@@ -96,7 +96,7 @@ def foot_segment(sex: Sex, body_mass: float, length: float, heel: FloatArray) ->
     """A foot of a length (m) whose heel ends at a point; its centre is at the heel's height."""
     row = TABLE[sex]["foot"]
     mass = row.mass * body_mass
-    return Mass(mass, heel + [row.centre * length, 0.0, 0.0], mass * (np.array(row.gyration) * length) ** 2)
+    return Mass(mass, heel + np.array([row.centre * length, 0.0, 0.0]), mass * (np.array(row.gyration) * length) ** 2)
 
 
 def pelvis_segment(sex: Sex, body_mass: float, upper_length: float) -> Mass:
@@ -119,7 +119,7 @@ def upper_body(sex: Sex, body_mass: float, height: float, upper_length: float) -
         for name in ("upper_arm", "forearm", "hand"):
             top -= table[name].length * arm
             part = _upright(sex, name, body_mass, arm, top)
-            parts.append(part._replace(centre=part.centre + [0.0, 0.0, side * ARM_ASIDE[sex] * height]))
+            parts.append(part._replace(centre=part.centre + np.array([0.0, 0.0, side * ARM_ASIDE[sex] * height])))
     whole = combine(parts)
     # The table's percentages add up to 99.99 for women.
     share = (1.0 - 2.0 * sum(table[name].mass for name in ("thigh", "shank", "foot"))) * body_mass / whole.mass

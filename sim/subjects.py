@@ -135,3 +135,78 @@ class Subject:
 
 
 _REFERENCE_LEAN_MASS = Subject().lean_mass_kg
+
+# ANSUR II again. By sex: mean and standard deviation of stature (m) and of the logarithm of the body-mass index.
+STATURE: dict[Sex, tuple[float, float]] = {"male": (1.756, 0.0686), "female": (1.629, 0.0642)}
+LOG_BMI: dict[Sex, tuple[float, float]] = {"male": (3.310, 0.146), "female": (3.229, 0.135)}
+# Standard deviations of leg, thigh, foot and pelvis ratio within a sex. Bicristal breadth is measured over fat: the
+# part that goes with the body-mass index (r = 0.58) is taken out.
+RATIO_SD = (0.029, 0.032, 0.034, 0.053)
+# Correlations within a sex, mean of both, of stature, log BMI and the four ratios.
+CORRELATION = np.array(
+    [
+        [1.00, 0.03, 0.23, -0.05, -0.11, -0.16],
+        [0.03, 1.00, -0.03, -0.05, 0.25, 0.00],
+        [0.23, -0.03, 1.00, 0.24, 0.19, -0.23],
+        [-0.05, -0.05, 0.24, 1.00, -0.11, -0.01],
+        [-0.11, 0.25, 0.19, -0.11, 1.00, -0.11],
+        [-0.16, 0.00, -0.23, -0.01, -0.11, 1.00],
+    ]
+)
+FURTHEST = 2.5  # standard deviations; who is further from the mean in anything is drawn again
+LEAST_BMI = 17.0
+MOST_DRAWS = 10_000
+# Spread (of the logarithm) of strength among people of equal size, sex and age; chosen: knee torque over weight x
+# height spreads by 25 % among young men (Anderson 2007, J Biomech 40:3105), effort and measurement included.
+STRENGTH_SD = 0.15
+
+Range = tuple[float, float]
+
+
+def sample_subjects(
+    count: int,
+    seed: int | np.random.Generator,
+    mass_kg: Range = (50.0, 110.0),
+    height_m: Range = (1.50, 1.95),
+    age_years: Range = (18.0, 75.0),
+    strength: Range = (0.7, 1.4),
+) -> list[Subject]:
+    """People as they are met: as many women as men, jointly drawn size and proportions, cut off at the ranges.
+
+    Stature is normal by sex, body-mass index log-normal, both and the proportions correlated as in ANSUR II (soldiers
+    of 17-58 years; people at large are heavier); age is uniform and goes with nothing. From an int seed, person i does
+    not depend on count. Raises ValueError when the ranges leave nearly nobody.
+    """
+    people = []
+    for i in range(count):
+        rng = np.random.default_rng((seed, i)) if isinstance(seed, int) else seed
+        for _ in range(MOST_DRAWS):
+            someone = _draw(f"s{i:03d}", rng, age_years)
+            if someone and all(
+                low <= value <= high
+                for value, (low, high) in (
+                    (someone.mass_kg, mass_kg),
+                    (someone.height_m, height_m),
+                    (someone.strength, strength),
+                )
+            ):
+                people.append(someone)
+                break
+        else:
+            raise ValueError(f"hardly anybody of {mass_kg} kg, {height_m} m and strength {strength} is to be found")
+    return people
+
+
+def _draw(id: str, rng: np.random.Generator, age_years: Range) -> Subject | None:
+    """Anybody, or None in place of someone extraordinary."""
+    sex: Sex = "male" if rng.random() < 0.5 else "female"
+    z = np.linalg.cholesky(CORRELATION) @ rng.standard_normal(len(CORRELATION))
+    height = STATURE[sex][0] + STATURE[sex][1] * z[0]
+    bmi = np.exp(LOG_BMI[sex][0] + LOG_BMI[sex][1] * z[1])
+    strength = np.exp(STRENGTH_SD * rng.standard_normal())
+    age = rng.uniform(*age_years)
+    if np.abs(z).max() > FURTHEST or bmi < LEAST_BMI:
+        return None
+    ratios = np.round(1.0 + np.array(RATIO_SD) * z[2:], 3)
+    body = round(bmi * height**2, 1), round(height, 3), round(strength, 3)
+    return Subject(id, *map(float, body), sex, round(age, 1), *map(float, ratios))
