@@ -66,8 +66,7 @@ class TrueTorque:
 
 def subject_of(scenario: Scenario) -> Subject:
     """The scenario's person."""
-    who = scenario.subject
-    return Subject("scenario", who.mass_kg, who.height_m, who.strength)
+    return Subject("scenario", **scenario.subject.model_dump())
 
 
 def build_plant(scenario: Scenario, arm: Arm, device: DeviceDescription) -> Plant:

@@ -12,6 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from ..controllers.assistance import AssistanceConfig
 from ..controllers.config import Config, parse_yaml, require_known
 from ..controllers.protocols import MODES
+from ..sim.subjects import Sex
+from ..sim.subjects import Subject as Body
 from .gates import Gate
 
 CONTROLLERS = ("none", "unpowered", "profile", "estimator", "oracle")
@@ -20,11 +22,22 @@ ADAPTATIONS = {"naive": 0.0, "adapted": 1.0}
 
 
 class Subject(Config):
-    """The simulated person. `strength` multiplies the maximal isometric force of every muscle."""
+    """The simulated person; the keys are those of `Subject` in sim/subjects.py, which holds their limits."""
 
-    mass_kg: float = Field(75.0, gt=0)
-    height_m: float = Field(1.75, gt=0)
-    strength: float = Field(1.0, gt=0)
+    mass_kg: float = 75.0
+    height_m: float = 1.75
+    strength: float = 1.0
+    sex: Sex = "male"
+    age_years: float = 30.0
+    leg_ratio: float = 1.0
+    thigh_ratio: float = 1.0
+    foot_ratio: float = 1.0
+    pelvis_ratio: float = 1.0
+
+    @model_validator(mode="after")
+    def _possible(self) -> Subject:
+        Body(**self.model_dump())
+        return self
 
 
 class Arm(Config):

@@ -40,11 +40,18 @@ class DatasetFile(_Part):
 
 
 class DatasetSubject(_Part):
-    """A person of the dataset."""
+    """A person of the dataset: what their recordings say of them, but the id."""
 
     mass_kg: float
     height_m: float | None = None
     strength: float | None = None
+    sex: str | None = None
+    age_years: float | None = None
+    leg_length_m: float | None = None
+    leg_ratio: float | None = None
+    thigh_ratio: float | None = None
+    foot_ratio: float | None = None
+    pelvis_ratio: float | None = None
 
 
 class Splits(_Part):

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -92,12 +92,19 @@ class _Meta(BaseModel):
 
 
 class SubjectMeta(_Meta):
-    """Who was recorded. strength: factor on the nominal muscle strength (None: unknown)."""
+    """Who was recorded; None where unknown. strength and ratios as `Subject` of sim/subjects.py means them."""
 
     id: str = ""
     mass_kg: float = Field(gt=0)
     height_m: float | None = Field(None, gt=0)
     strength: float | None = Field(None, gt=0)
+    sex: Literal["male", "female"] | None = None
+    age_years: float | None = Field(None, gt=0)
+    leg_length_m: float | None = Field(None, gt=0)
+    leg_ratio: float | None = Field(None, gt=0)
+    thigh_ratio: float | None = Field(None, gt=0)
+    foot_ratio: float | None = Field(None, gt=0)
+    pelvis_ratio: float | None = Field(None, gt=0)
 
 
 class EventMeta(_Meta):
