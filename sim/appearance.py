@@ -17,7 +17,8 @@ from ..controllers.device import SIDES, DeviceDescription, Shape
 from .body import SIDED_MUSCLES
 from .exo import PREFIX, attach_device
 from .muscle_paths import SPECIFIC_TENSION
-from .person import Subject, add_floor, build_person
+from .person import Subject, build_person
+from .terrain import LEVEL, add_terrain
 
 FloatArray = NDArray[np.float64]
 
@@ -71,7 +72,7 @@ def build_scene(subject: Subject, device: DeviceDescription | None) -> mujoco.Mj
         for tendon in spec.tendons:
             tendon.group = 5
     spec.material("bone").rgba = IVORY
-    add_floor(spec)
+    add_terrain(spec, LEVEL)
     _add_surroundings(spec, bodies["root"])
     return spec.compile()
 

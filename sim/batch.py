@@ -34,6 +34,7 @@ from .nervous import (
     observe,
 )
 from .reference import ANGLE, MOMENT, PELVIS, SLOPE
+from .terrain import pad_rows
 
 # Reward: imitation of joint angles and rates, pelvis, wanted velocity and joint moments; less effort, restless actions
 # and hard landings.
@@ -47,7 +48,7 @@ FALL_DROP, FALL_PITCH, FALL_ROLL, FALL_YAW = 0.16, 0.6, 0.5, 0.8
 def stack(people: Sequence[Embodiment]) -> tuple[Body, Exo, Work]:
     """Bodies, devices and work arrays of people with the same device, stacked; each person's arrays become views.
 
-    Counts (nq, ...), the time step and actuator tables are shared.
+    Counts (nq, ...), the time step and actuator tables are shared; terrains are made equally long.
     """
     shared = {"timestep", "nq", "nv", "nu", "nbody", "moments", "nsensor", "tables"}
 
@@ -58,7 +59,8 @@ def stack(people: Sequence[Embodiment]) -> tuple[Body, Exo, Work]:
             columns.append(first if same else np.stack([getattr(item, name) for item in items]))
         return kind(*columns)
 
-    body = gather(Body, [p.body for p in people])
+    sections = max(len(p.body.terrain) for p in people)
+    body = gather(Body, [p.body._replace(terrain=pad_rows(p.body.terrain, sections)) for p in people])
     exo = gather(Exo, [p.exo for p in people])
     work = gather(Work, [p.work for p in people])
     stacked = (body, exo._replace(drive_state=gather(DriveState, [p.exo.drive_state for p in people])), work)
@@ -73,7 +75,7 @@ def pick(batch: Any, i: int) -> Any:
     b, e, w = batch
     body = Body(
         b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.table[i], b.speeds[i],
-        b.calcn[i], b.toes[i], b.mass[i], b.scale[i], b.ground[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
+        b.calcn[i], b.toes[i], b.mass[i], b.scale[i], b.ground[i], b.terrain[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
         b.moments, b.nsensor,
     )  # fmt: skip
     exo = Exo(

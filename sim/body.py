@@ -29,7 +29,7 @@ from .nervous import (
     WANTED,
     interpolate,
 )
-from .person import Subject, add_floor, build_person
+from .person import Subject, build_person
 from .reference import (
     ANGLE,
     CHANNELS,
@@ -39,13 +39,15 @@ from .reference import (
     Reference,
     root_quaternion,
 )
+from .terrain import LEVEL, Terrain, add_terrain
 
 SIDED_MUSCLES = tuple(f"{muscle}_{side}" for side in SIDES for muscle in MUSCLES)
 GAIN_MASS, GAIN_SCALE = 75.0, 1.75 / 1.67  # body for which the joint-space gains are stated
 
 
 class Body(NamedTuple):
-    """What is fixed about a person; muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax."""
+    """What is fixed about a person and the ground; muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax; terrain:
+    `Terrain.rows`."""
 
     qpos: Any
     dof: Any
@@ -61,6 +63,7 @@ class Body(NamedTuple):
     mass: float
     scale: float
     ground: float
+    terrain: Any
     timestep: float
     nq: int
     nv: int
@@ -103,12 +106,14 @@ def physics_steps(control_rate_hz: float, longest: float = 0.002) -> int:
     return int(np.ceil(1.0 / control_rate_hz / longest - 1e-9))
 
 
-def build_model(subject: Subject, device: DeviceDescription | None, timestep: float) -> mujoco.MjModel:
-    """The person on a floor, wearing the device if there is one."""
+def build_model(
+    subject: Subject, device: DeviceDescription | None, timestep: float, terrain: Terrain = LEVEL
+) -> mujoco.MjModel:
+    """The person on a terrain, wearing the device if there is one."""
     spec = build_person(subject)
     if device is not None:
         attach_device(spec, device)
-    add_floor(spec)
+    add_terrain(spec, terrain)
     for joint in SIDED_JOINTS:
         spec.add_sensor(
             name=f"limit_{joint}",
@@ -124,15 +129,21 @@ class Embodiment:
     """One person ready for the compiled step: model, data, `Body`, `Exo`, `Work` and nervous-system state."""
 
     def __init__(
-        self, subject: Subject, device: DeviceDescription | None, reference: Reference, timestep: float
+        self,
+        subject: Subject,
+        device: DeviceDescription | None,
+        reference: Reference,
+        timestep: float,
+        terrain: Terrain = LEVEL,
     ) -> None:
         self.subject = subject
         self.device = device
+        self.terrain = terrain
         self.reference = reference
-        self.model = build_model(subject, device, timestep)
+        self.model = build_model(subject, device, timestep, terrain)
         self.data = mujoco.MjData(self.model)
         self.pointers = addresses(self.model, self.data)
-        self.body = _body(self.model, self.data, subject, reference)
+        self.body = _body(self.model, self.data, subject, reference, terrain)
         self.exo = _exo(self.model, device, timestep)
         self.work = Work(
             reference=np.zeros(CHANNELS),
@@ -181,7 +192,7 @@ class Embodiment:
             align_device(self.model, self.data, self.device)
 
 
-def _body(model: mujoco.MjModel, data: mujoco.MjData, subject: Subject, reference: Reference) -> Body:
+def _body(model: mujoco.MjModel, data: mujoco.MjData, subject: Subject, reference: Reference, terrain: Terrain) -> Body:
     mujoco.mj_forward(model, data)
     dof = np.array([model.joint(j).dofadr[0] for j in SIDED_JOINTS])
     arm_index = np.full((N_JOINTS, N_MUSCLES), -1, dtype=np.int64)
@@ -214,6 +225,7 @@ def _body(model: mujoco.MjModel, data: mujoco.MjData, subject: Subject, referenc
         mass=subject.mass_kg,
         scale=subject.scale,
         ground=0.0,
+        terrain=terrain.rows(),
         timestep=float(model.opt.timestep),
         nq=int(model.nq),
         nv=int(model.nv),

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from exotwin.controllers.device import DeviceDescription
 from exotwin.sim.exo import actuator_step_parameters, align_device, attach_device, drive, drive_state
-from exotwin.sim.person import Subject, add_floor, build_person
+from exotwin.sim.person import Subject, build_person
+from exotwin.sim.terrain import LEVEL, add_terrain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +56,7 @@ def worn(dev, subject=None, floor=False):
     spec = build_person(subject or Subject())
     attach_device(spec, dev)
     if floor:
-        add_floor(spec)
+        add_terrain(spec, LEVEL)
     return spec
 
 
