@@ -36,7 +36,7 @@ class Subject(Config):
 
     @model_validator(mode="after")
     def _possible(self) -> Subject:
-        Body(**self.model_dump())
+        Body("scenario", **self.model_dump())
         return self
 
 

@@ -74,7 +74,7 @@ def test_adaptation_is_a_word_or_a_fraction(load, given, fraction):
         ({"faults": [{"start_s": 2, "end_s": 1, "kind": "nan"}]}, "end_s must be after"),
         ({"faults": [{"start_s": 1, "end_s": 2, "kind": "dropout", "channels": "imu/*"}]}, "whole frames"),
         ({"subject": {"mas_kg": 70}}, "did you mean 'mass_kg'"),
-        ({"subject": {"mass_kg": -1}}, "subject.mass_kg"),
+        ({"subject": {"mass_kg": -1}}, "mass_kg = -1"),
         ({"skip_s": 10}, "skip_s must be shorter"),
         (
             {"gates": [{"name": "g", "metric": "arms.own_.falls", "operator": "==", "limit": 0}]},

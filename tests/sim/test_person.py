@@ -139,7 +139,6 @@ def vasti_torque(knee, activation):
     (_, a), (_, b) = FITTED["vasti"].branches[0].points
     c, s = np.cos(-knee), np.sin(-knee)
     turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-    # The tibia's origin is the ankle's above; knee and ankle tell both segments' sizes.
     neutral, *_ = posed({}, "r")
     top = neutral.joint("knee_flexion_r").xanchor
     thigh = np.linalg.norm(neutral.body("femur_r").xpos - top) / np.linalg.norm(KNEE_IN_FEMUR)
@@ -294,7 +293,8 @@ def test_whole_body_swings_like_living_men(mass, height, from_top, inertia):
     mujoco.mj_resetData(model, data)
     mujoco.mj_forward(model, data)
     ours = inertia_about(model, data, range(model.nbody), data.subtree_com[0])
-    np.testing.assert_allclose(ours, inertia, rtol=0.16)
+    np.testing.assert_allclose(ours[:2], inertia[:2], rtol=0.13)
+    assert ours[2] == pytest.approx(inertia[2], rel=0.25)  # about the long axis it hangs on how the arms are held
     above_floor = data.subtree_com[0][2] - data.geom("calcn_r_sole0").xpos[2] + 0.02
     assert above_floor == pytest.approx(height - from_top, abs=0.02)
 
@@ -362,7 +362,7 @@ def test_fibres_work_where_they_do_in_the_source(subject):
 
 
 def test_old_muscles_are_slower():
-    """Thelen 2003: a greatest shortening velocity of 8 instead of 10 optimal lengths/s, 60 instead of 50 ms to relax."""
+    """Thelen 2003: greatest shortening velocity 8 instead of 10 optimal lengths/s, 60 instead of 50 ms to relax."""
     young, old = build_person(Subject(age_years=25)).compile(), build_person(Subject(age_years=70)).compile()
     np.testing.assert_allclose(young.actuator_gainprm[:, 6], 10.0)
     np.testing.assert_allclose(old.actuator_gainprm[:, 6], 8.0)
@@ -375,9 +375,8 @@ def test_old_muscles_are_slower():
 
 @pytest.mark.parametrize("row", strength_table(), ids=lambda r: f"{r.movement}-{r.source.split(' ')[0]}")
 def test_strength_is_near_people(row):
-    # The tendon is rigid, so the plantarflexors also stand for its recoil in push-off and running, which a
-    # dynamometer does not see.
-    excess = 1.65 if row.movement == "plantarflexion" else 1.4
+    # The tendon is rigid, so the plantarflexors' fibres shorten with the whole muscle in push-off and need more.
+    excess = 1.5 if row.movement == "plantarflexion" else 1.25
     assert 0.8 * row.published_low_nm <= row.model_nm <= excess * row.published_high_nm
 
 
@@ -395,6 +394,20 @@ def test_passive_muscles_hinder_walking_little(hip, knee, ankle):
     pose = dict(zip(("hip_flexion", "knee_flexion", "ankle_dorsiflexion"), np.radians([hip, knee, ankle]), strict=True))
     for joint in (*pose, "hip_adduction"):
         assert abs(leg().strength(joint, pose).passive) < 15.0
+
+
+def riener_hip(hip, knee):
+    """Passive hip flexion torque (Nm) of people, angles in deg: Riener & Edrich 1999, J Biomech 32:539."""
+    flexion = np.exp(1.4655 - 0.0034 * knee - 0.0750 * hip)
+    return flexion - np.exp(1.3403 - 0.0226 * knee + 0.0305 * hip) + 8.072
+
+
+@pytest.mark.parametrize("hip", [-20, -10, 0, 30, 60, 70])
+@pytest.mark.parametrize("knee", [5, 30, 60, 90])
+def test_passive_hip_is_that_of_people(hip, knee):
+    """Within 16 Nm: of stairs, stretched hamstrings and the push-off of a long step."""
+    passive = leg().strength("hip_flexion", {"hip_flexion": np.radians(hip), "knee_flexion": np.radians(knee)}).passive
+    assert passive == pytest.approx(riener_hip(hip, knee), abs=16.0)
 
 
 def test_calf_resists_full_dorsiflexion():
