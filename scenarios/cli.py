@@ -173,6 +173,50 @@ def generate(
     console.print(f"{out}: {len(manifest.files)} recordings, {seconds / 60:.1f} minutes, {falls} falls")
 
 
+@app.command()
+def realism(
+    gait: Annotated[
+        list[str] | None, typer.Option(help="a gait, or the word several begin with (default: all)")
+    ] = None,
+    subjects: Annotated[int, typer.Option(help="people to sample", min=1)] = 5,
+    seed: Seed = 1,
+    seconds: Annotated[float, typer.Option(help="of level movement for each person", min=4.0)] = 20.0,
+    workers: Annotated[int, typer.Option(help="processes", min=1)] = 1,
+    json_file: Annotated[Path | None, typer.Option("--json", help="file for everything, machine-readable")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the page and the Markdown tables")] = None,
+    require: Annotated[float | None, typer.Option(help="exit with 1 below this share of goals met, %")] = None,
+) -> None:
+    """Hold every gait of the simulated person against published curves of people."""
+    import json
+
+    from rich.progress import Progress
+
+    from ..sim.subjects import sample_subjects
+    from .realism.gaits import choose
+    from .realism.result import as_json
+    from .realism.simulate import realism as judge_all
+    from .realism.table import markdown, terminal
+
+    gaits, people = choose(gait or ()), sample_subjects(subjects, seed)
+    with Progress(console=console) as progress:
+        task = progress.add_task("people walking", total=None)
+        found = judge_all(
+            gaits, people, seed, workers, seconds, lambda done, all_: progress.update(task, completed=done, total=all_)
+        )
+    if json_file:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(as_json(found)) + "\n", encoding="utf-8")
+    if out:
+        from .realism.page import write_page
+
+        out.mkdir(parents=True, exist_ok=True)
+        write_page(out / "realism.html", found)
+        (out / "realism.md").write_text(markdown(found) + "\n", encoding="utf-8")
+    console.print(terminal(found))
+    if require is not None and (found.score.percent or 0.0) < require:
+        raise typer.Exit(1)
+
+
 @train_app.command()
 def torque(
     data: Annotated[Path, typer.Argument(help="data set folder")],
@@ -273,6 +317,22 @@ def anatomy() -> None:
         people = f"{s.published_low_nm:.0f}-{s.published_high_nm:.0f}"
         strengths.add_row(s.movement, s.pose, f"{s.model_nm:.0f} at {s.angle_deg:.0f} deg", people, s.source)
     console.print(strengths)
+
+
+@app.command()
+def subjects(
+    n: Annotated[int, typer.Option("--n", help="people to sample", min=1)] = 20,
+    seed: Seed = 1,
+    json: Annotated[Path | None, typer.Option("--json", help="file to write them to")] = None,
+) -> None:
+    """Sample realistic people and show their bodies and strengths."""
+    from .people import people_table, sample_people, write_people
+
+    people = sample_people(n, seed)
+    console.print(people_table(people))
+    if json:
+        write_people(people, json)
+        console.print(f"written to {json}")
 
 
 @app.command("train-gait")

@@ -292,5 +292,11 @@ def strength_table(subject: Subject | None = None) -> list[StrengthRow]:
     return rows
 
 
+def greatest_torques(subject: Subject) -> dict[str, float]:
+    """Greatest isometric torque (Nm) of each movement of `strength_table`."""
+    rows = strength_table(subject)
+    return {row.movement: max(r.model_nm for r in rows if r.movement == row.movement) for row in rows}
+
+
 def _rms(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(values**2)))

@@ -207,6 +207,6 @@ def _draw(id: str, rng: np.random.Generator, age_years: Range) -> Subject | None
     age = rng.uniform(*age_years)
     if np.abs(z).max() > FURTHEST or bmi < LEAST_BMI:
         return None
-    ratios = np.round(1.0 + np.array(RATIO_SD) * z[2:], 3)
-    body = round(bmi * height**2, 1), round(height, 3), round(strength, 3)
-    return Subject(id, *map(float, body), sex, round(age, 1), *map(float, ratios))
+    leg, thigh, foot, pelvis = (round(1.0 + sd * float(x), 3) for sd, x in zip(RATIO_SD, z[2:], strict=True))
+    mass, height, strength = round(float(bmi * height**2), 1), round(float(height), 3), round(float(strength), 3)
+    return Subject(id, mass, height, strength, sex, round(age, 1), leg, thigh, foot, pelvis)
