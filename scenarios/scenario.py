@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from ..controllers.assistance import AssistanceConfig
 from ..controllers.config import Config, parse_yaml, require_known
 from ..controllers.protocols import MODES
+from ..sim.impairments import Impairment
 from ..sim.subjects import Sex
 from ..sim.subjects import Subject as Body
 from .gates import Gate
@@ -99,7 +100,7 @@ class Scenario(Config):
 
     adaptation: how much of the exo's torque the person's nervous system knows of, 0 to 1, or the words
     ``naive`` (0) and ``adapted`` (1). skip_s: transient left out of the metrics. classifier and
-    estimator: names of bundles.
+    estimator: names of bundles. impairments: what ails the person (docs/impairments.md).
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -116,6 +117,7 @@ class Scenario(Config):
     estimator: str
     adaptation: float = Field(1.0, ge=0, le=1)
     faults: tuple[Fault, ...] = ()
+    impairments: tuple[Impairment, ...] = ()
     gates: tuple[Gate, ...] = ()
 
     @field_validator("task")
