@@ -35,8 +35,9 @@ JOINT_RANGE = {
     "ankle_dorsiflexion": (-0.87, 0.61),
     "mtp_extension": (-0.35, 0.9),
 }
-# Passive structures beyond the muscles: stiffness Nm/rad, damping Nms/rad. Hip rotation has no muscle of its own
-# here; toes 30 Nm/rad lies inside the 25-40 measured in walking models; damping chosen.
+# Passive structures beyond the muscles: stiffness Nm/rad, damping Nms/rad. Hip rotation has no muscle of its own here
+# (0.5 Nm/deg between the stops of a hip: PMC6388720); toes 30 Nm/rad lies inside the 25-40 measured in walking models;
+# damping chosen.
 PASSIVE_JOINT = {
     "hip_flexion": (0.0, 0.5),
     "hip_adduction": (0.0, 0.5),
@@ -55,6 +56,12 @@ AXIS = {
     "mtp_extension": (0, 0, 1),
 }
 MIRRORED_AXES = ("hip_adduction", "hip_rotation")
+
+# People stand and walk with the pelvis tilted forward by about 9 deg under an upright trunk (Bovi 2011): the lumbar
+# spine is bent back at the lumbosacral joint, 25 mm behind and 80 mm above the middle of the hips (source's size;
+# chosen between L5-S1 landmarks).
+LORDOSIS = np.deg2rad(9.0)
+LUMBOSACRAL = np.array([-0.096, 0.014, 0.0])
 
 FOOT_RADIUS = 0.02
 # Contact time constant (s) and damping ratio: body weight on both feet sinks 4 mm, like heel pad and shoe.
@@ -104,8 +111,12 @@ def build_person(subject: Subject, visual: bool = False) -> mujoco.MjSpec:
     root.mass = 0.0
     pelvis = root.add_body(name="pelvis", quat=[np.sqrt(0.5), np.sqrt(0.5), 0, 0])
     pelvis.add_site(name="pelvis")
-    torso = pelvis.add_body(name="torso")
     sizes = _sizes(subject)
+    back, joint = np.array([np.cos(LORDOSIS / 2), 0, 0, np.sin(LORDOSIS / 2)]), np.zeros(3)
+    lumbosacral = sizes["pelvis"] * LUMBOSACRAL
+    mujoco.mju_rotVecQuat(joint, lumbosacral, back)
+    # The torso's frame is the pelvis' turned about the lumbosacral joint.
+    torso = pelvis.add_body(name="torso", pos=lumbosacral - joint, quat=back)
     _add_trunk_inertia(subject, pelvis, torso, _origins(source, sizes, "r")["femur"])
     for side in SIDES:
         _add_leg(spec, pelvis, subject, source, sizes, side)
