@@ -22,7 +22,7 @@ def describe(subject: Subject) -> dict[str, Any]:
 
 def people_table(people: list[dict[str, Any]]) -> Table:
     """One row for each person that `describe` made."""
-    columns = ("id", "sex", "age", "kg", "m", "BMI", "leg m", "strength", "knee Nm", "ankle Nm")
+    columns = ("id", "sex", "age", "kg", "m", "BMI", "leg m", "strong", "knee Nm", "ankle Nm")
     table = Table(*columns, title="people; greatest isometric knee extension and plantarflexion")
     for who in people:
         table.add_row(

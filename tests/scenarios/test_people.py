@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_people(tmp_path):
 
 
 def test_strengths_are_those_of_dynamometers():
-    # Sarabon 2021 (Front Physiol 12:767941), men, knee extension at 60 deg 2.92-3.45 Nm/kg; a woman of 70 has about half.
+    # Sarabon 2021 (Front Physiol 12:767941), men: 2.92-3.45 Nm/kg at 60 deg; a woman of 70 has about half.
     man, woman = describe(Subject()), describe(Subject(mass_kg=65, height_m=1.6, sex="female", age_years=70))
     assert 2.8 <= man["knee_extension_nm"] / 75 <= 3.8
     assert 1.2 <= woman["knee_extension_nm"] / 65 <= 2.2

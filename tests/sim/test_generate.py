@@ -14,11 +14,11 @@ import pytest
 from exotwin.controllers.device import DeviceDescription
 from exotwin.scenarios.catalogue import find_device
 from exotwin.sim import generate as module
-from exotwin.sim.generate import Job, generate, plan, sample_subjects
+from exotwin.sim.generate import Job, generate, plan
 from exotwin.sim.manifest import read_manifest, validate_manifest
-from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
 from exotwin.sim.recording import read_recording
+from exotwin.sim.subjects import Subject, sample_subjects
 
 SEED = 11
 SECONDS = 0.5
@@ -56,21 +56,6 @@ def recordings(folder: Path) -> list[Path]:
 
 
 # --- what is planned
-
-
-def test_people_are_the_same_for_the_same_seed_and_as_stated():
-    people = sample_subjects(200, seed=4)
-    assert people == sample_subjects(200, seed=4)
-    assert people[:5] == sample_subjects(5, seed=4)
-    assert people[:5] != sample_subjects(5, seed=5)
-    assert len({p.id for p in people}) == 200
-    for p in people:
-        assert 1.55 <= p.height_m <= 1.92
-        assert 18.9 <= p.mass_kg / p.height_m**2 <= 31.1
-        assert 0.85 <= p.strength <= 1.15
-    # Uniform: the ends are reached.
-    assert min(p.height_m for p in people) < 1.58
-    assert max(p.height_m for p in people) > 1.89
 
 
 def test_a_plan_has_the_minutes_asked_for_each_with_a_seed_of_its_own():

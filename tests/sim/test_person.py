@@ -387,6 +387,19 @@ def test_knee_extension_is_strongest_in_mid_range():
     assert 35 <= np.argmax(torque) <= 75
 
 
+@pytest.mark.parametrize(("hip", "knee", "ankle"), [(90, 90, 10), (110, 110, 25), (70, 100, 10)])
+def test_extensors_can_rise_from_a_squat(hip, knee, ankle):
+    """Rising needs about 1 Nm/kg of each knee and hip, 0.5 of the ankle; arms must not change sides in deep poses."""
+    pose = dict(zip(("hip_flexion", "knee_flexion", "ankle_dorsiflexion"), np.radians([hip, knee, ankle]), strict=True))
+    for joint, least in (("hip_flexion", 1.0), ("knee_flexion", 1.0), ("ankle_dorsiflexion", 0.5)):
+        assert leg().strength(joint, pose).down > least * 75.0
+    arms = leg().arms(pose)
+    for muscle in ("vasti", "rectfem"):
+        assert arms[MUSCLES.index(muscle), 3] < -0.01
+    for muscle in ("hamstrings", "glutmax"):
+        assert arms[MUSCLES.index(muscle), 0] < 0.0
+
+
 @pytest.mark.parametrize("hip", [-20, 0, 30])
 @pytest.mark.parametrize("knee", [5, 60])
 @pytest.mark.parametrize("ankle", [-20, 0, 10])
