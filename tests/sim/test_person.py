@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from exotwin.controllers.device import JOINTS, MUSCLES, SIDES
 from exotwin.sim.anatomy import GAIT_RANGE, Leg, SourceLeg, arm_table, source_body, strength_table
-from exotwin.sim.person import JOINT_RANGE, Subject, build_person
+from exotwin.sim.person import JOINT_RANGE, LORDOSIS, Subject, build_person
 from exotwin.sim.terrain import LEVEL, add_terrain
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -305,9 +305,10 @@ def test_leg_and_upper_body_are_near_winters():
     """
     model, data = person()
     mujoco.mj_resetData(model, data)
+    mujoco.mju_axisAngle2Quat(data.qpos[3:7], [0, 1, 0], LORDOSIS)  # as people stand: the trunk is upright
     mujoco.mj_forward(model, data)
     hip = data.body("femur_r").xpos
-    length = hip[2] - data.body("talus_r").xpos[2]
+    length = np.linalg.norm(hip - data.body("talus_r").xpos)
     leg = [model.body(f"{b}_r").id for b in ("femur", "tibia", "talus", "calcn", "toes")]
     about_hip = inertia_about(model, data, leg, hip)[1]
     assert about_hip == pytest.approx(0.161 * 75.0 * (0.560 * length) ** 2, rel=0.12)
@@ -315,7 +316,7 @@ def test_leg_and_upper_body_are_near_winters():
     mass = model.body_mass[trunk]
     centre = mass @ data.xipos[trunk] / mass.sum()
     assert centre[2] - hip[2] == pytest.approx(0.626 * 0.288 * 1.75, rel=0.07)
-    assert centre[0] == pytest.approx(hip[0], abs=1e-9)
+    assert centre[0] == pytest.approx(hip[0], abs=0.02)
     radius = np.sqrt(inertia_about(model, data, trunk, centre)[1] / mass.sum())
     assert radius == pytest.approx(0.496 * 0.288 * 1.75, rel=0.1)
 
