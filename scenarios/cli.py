@@ -199,7 +199,7 @@ def realism(
 
     gaits, people = choose(gait or ()), sample_subjects(subjects, seed)
     with Progress(console=console) as progress:
-        task = progress.add_task("people walking", total=None)
+        task = progress.add_task("runs", total=None)
         found = judge_all(
             gaits, people, seed, workers, seconds, lambda done, all_: progress.update(task, completed=done, total=all_)
         )

@@ -112,7 +112,7 @@ def arm_colours(arms: Sequence[str]) -> dict[str, str]:
 
 def angles(cycles: Mapping[str, MeanCycles], normative: Normative | None) -> str:
     """Sagittal joint angles of every arm over the gait cycle, with the normative band: SVG text."""
-    with _figure(10.0, 3.0, 1, 3) as (figure, axes, svg):
+    with svg_figure(10.0, 3.0, 1, 3) as (figure, axes, svg):
         for ax, joint in zip(axes.flat, ("hip_flexion", "knee_flexion", "ankle_dorsiflexion"), strict=True):
             curves = {name: c.curve(f"angle/{joint}_{{side}}", np.degrees(1.0)) for name, c in cycles.items()}
             band = normative.bands.get(f"angle/{joint}") if normative else None
@@ -123,7 +123,7 @@ def angles(cycles: Mapping[str, MeanCycles], normative: Normative | None) -> str
             _arms_panel(ax, curves, band)
             ax.set_title(f"{JOINT_TITLES[joint].capitalize()} {joint.split('_')[1]}")
         axes[0, 0].set_ylabel("angle (deg)")
-        _legend(figure, axes)
+        legend(figure, axes)
     return svg.getvalue()
 
 
@@ -131,7 +131,7 @@ def torques(
     cycles: Mapping[str, MeanCycles], arms: Sequence[str], joints: Sequence[str], normative: Normative | None
 ) -> str:
     """True, estimated, commanded and delivered torque of the powered arms, per assisted joint: SVG text."""
-    with _figure(10.0, 0.7 + 2.2 * len(joints), len(joints), len(arms), sharey="row") as (figure, axes, svg):
+    with svg_figure(10.0, 0.7 + 2.2 * len(joints), len(joints), len(arms), sharey="row") as (figure, axes, svg):
         for (row, joint), (column, arm) in _grid(joints, arms):
             ax, mean = axes[row, column], cycles[arm]
             band = normative.bands.get(f"moment/{joint}") if normative else None
@@ -148,13 +148,13 @@ def torques(
                 ax.set_title(arm)
             if column == 0:
                 ax.set_ylabel(f"{JOINT_TITLES[joint]} {joint.split('_')[1]} (Nm/kg)")
-        _legend(figure, axes)
+        legend(figure, axes)
     return svg.getvalue()
 
 
 def ground_force(cycles: Mapping[str, MeanCycles], normative: Normative | None) -> str:
     """Vertical and fore-aft ground force of every arm in body weights, with the normative band: SVG text."""
-    with _figure(10.0, 3.0, 1, 2) as (figure, axes, svg):
+    with svg_figure(10.0, 3.0, 1, 2) as (figure, axes, svg):
         for ax, axis, title in zip(axes.flat, "zx", ("Vertical", "Fore-aft (forward +)"), strict=True):
             curves = {
                 name: c.curve(f"grf/{{side}}/{axis}", 1.0 / (m.mass_kg(c.recording) * GRAVITY))
@@ -163,13 +163,13 @@ def ground_force(cycles: Mapping[str, MeanCycles], normative: Normative | None) 
             _arms_panel(ax, curves, normative.bands.get(f"grf/{axis}") if normative else None)
             ax.set_title(title)
         axes[0, 0].set_ylabel("ground force (body weights)")
-        _legend(figure, axes)
+        legend(figure, axes)
     return svg.getvalue()
 
 
 def muscles(cycles: Mapping[str, MeanCycles]) -> str:
     """Activations of the right leg's muscles in the arms given: SVG text."""
-    with _figure(10.0, 5.6, 3, 5, sharey=True) as (figure, axes, svg):
+    with svg_figure(10.0, 5.6, 3, 5, sharey=True) as (figure, axes, svg):
         for ax, muscle in zip(axes.flat, MUSCLES, strict=False):
             curves = {name: c.curve(f"activation/{muscle}_{{side}}", sides="r") for name, c in cycles.items()}
             _arms_panel(ax, curves, None, shade=True)
@@ -179,14 +179,14 @@ def muscles(cycles: Mapping[str, MeanCycles]) -> str:
             ax.set_visible(False)
         for ax in axes[:, 0]:
             ax.set_ylabel("activation")
-        _legend(figure, axes)
+        legend(figure, axes)
     return svg.getvalue()
 
 
 def fault_timeline(recording: Recording, joints: Sequence[str]) -> str:
     """Delivered torque of the right leg against time, with the times of active faults shaded: SVG text."""
     time, faulty = recording.columns["time"], m.fault_mask(recording)
-    with _figure(10.0, 0.6 + 1.5 * len(joints), len(joints), 1, sharex=True) as (figure, axes, svg):
+    with svg_figure(10.0, 0.6 + 1.5 * len(joints), len(joints), 1, sharex=True) as (figure, axes, svg):
         for ax, joint in zip(axes.flat, joints, strict=True):
             for prefix in ("command", "delivered"):
                 label, colour, style, line = _SIGNALS[prefix]
@@ -207,12 +207,12 @@ def fault_timeline(recording: Recording, joints: Sequence[str]) -> str:
             ax.set_xlim(float(time[0]), float(time[-1]))
             ax.set_xticks(np.linspace(time[0], time[-1], 11).round(1))
         axes[-1, 0].set_xlabel("time (s)")
-        _legend(figure, axes)
+        legend(figure, axes)
     return svg.getvalue()
 
 
 @contextmanager
-def _figure(
+def svg_figure(
     width: float, height: float, rows: int, columns: int, **share: Any
 ) -> Iterator[tuple[Figure, Any, io.StringIO]]:
     """A figure without pyplot (no global state); on leaving the block its SVG is in the buffer."""
@@ -263,7 +263,7 @@ def _shade(ax: Axes, curve: Curve, colour: str) -> None:
     ax.fill_between(PERCENT, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
 
 
-def _legend(figure: Figure, axes: Any) -> None:
+def legend(figure: Figure, axes: Any) -> None:
     """One legend for all panels, above them, each label once."""
     handles: dict[str, Any] = {}
     for ax in axes.flat:

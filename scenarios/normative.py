@@ -43,8 +43,8 @@ class _Signal:
     offset: bool = False
 
 
-# Signal of the tables -> ours. Extension, abduction and plantarflexion moments are positive there. Our muscles stand for
-# groups, so several of Perry's may belong to one: their mean is taken.
+# Signal of the tables -> ours. Extension, abduction and plantarflexion moments are positive there. Our muscles stand
+# for groups, so several of Perry's may belong to one: their mean is taken.
 _SIGNALS = {
     "hip_flexion_angle_deg": _Signal("angle/hip_flexion"),
     "knee_flexion_angle_deg": _Signal("angle/knee_flexion"),

@@ -1,0 +1,1 @@
+"""How close the simulated person is to people: each gait against every published curve of it."""
