@@ -174,6 +174,13 @@ def ground_height(rows: Any, x: float) -> float:
 
 
 @compiled
+def ground_slope(rows: Any, x: float) -> float:
+    """Slope (dz/dx) of the surface at x: 0 on level ground and on a tread."""
+    i = section_at(rows, x)
+    return float(rows[i, SLOPE]) if i >= 0 else 0.0
+
+
+@compiled
 def ground_trend(rows: Any, x_back: float, x_front: float) -> tuple[float, float]:
     """Height in the middle (m) and slope (dz/dx) of the straight line through the ground at x_back < x_front."""
     back, front = ground_height(rows, x_back), ground_height(rows, x_front)

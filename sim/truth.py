@@ -38,9 +38,14 @@ from .bridge import (
 )
 from .compiled import compiled
 from .muscle_control import force_length, force_velocity
-from .nervous import N_JOINTS, N_MUSCLES, PHASE, ROOT, WANTED, exo_torque
+from .nervous import N_JOINTS, N_MUSCLES, ROOT, exo_torque
+from .person import FOOT_RADIUS
+from .state import PHASE, WANTED
+from .terrain import ground_height, ground_slope
 
 CONTACT_THRESHOLD = 20.0  # N; below it a foot has no centre of pressure (a usual force-plate threshold)
+TOE_TIP = 0.045  # m, how far the foremost part of the sole lies ahead of the toes' joint
+CREASE = 0.04  # m; ground that lies higher or lower than this from the surface underfoot is another tread's
 
 # Where each block of a row starts, and its length.
 BLOCKS: dict[str, tuple[int, int]] = {}
@@ -119,7 +124,7 @@ def read_truth(
         )
         row[_FIBRE + m] = fibre
         row[_FIBRE_VELOCITY + m] = velocity[m]
-    _ground(pointers, body, row)
+    read_ground(pointers, body, row)
     for i in range(7):
         row[_PELVIS + i] = qpos[i]
     for i in range(6):
@@ -129,11 +134,26 @@ def read_truth(
 
 
 @compiled
-def _ground(pointers: Any, body: Any, row: Any) -> None:
+def _underfoot(terrain: Any, positions: Any, frames: Any, calcn: int, toes: int) -> float:
+    """x of the ground that is nearest below the heel, the ball or the tip of the toes, or below an edge beside them."""
+    found, least = positions[3 * calcn], np.inf
+    for body, ahead in ((calcn, 0.0), (toes, 0.0), (toes, TOE_TIP)):
+        z = positions[3 * body + 2] + ahead * frames[9 * body + 6]
+        for beside in (0.0, -FOOT_RADIUS, FOOT_RADIUS):
+            x = positions[3 * body] + ahead * frames[9 * body] + beside
+            clearance = z - ground_height(terrain, x)
+            if 0.0 < clearance < least:
+                found, least = x, clearance
+    return float(found)
+
+
+@compiled
+def read_ground(pointers: Any, body: Any, row: Any) -> None:
     """Ground reaction force, and its centre of pressure in the world and in the foot's frame.
 
-    MuJoCo gives the contact wrench about the whole body's centre of mass c; the centre of pressure is where the
-    horizontal moments vanish on the ground under the foot.
+    MuJoCo gives the contact wrench about the whole body's centre of mass c. The centre of pressure is the point of the
+    surface under the foot (normal n) about which the moment M0 + c0 x F has no part along the surface: from a point p0
+    of the surface it lies at n x M0 / (F . n).
     """
     external = view(pointers[CFRC_EXT], 6 * body.nbody)
     centre = view(pointers[SUBTREE_COM], 3 * body.nbody)[3 * ROOT : 3 * ROOT + 3]
@@ -143,6 +163,7 @@ def _ground(pointers: Any, body: Any, row: Any) -> None:
         calcn, toes = body.calcn[side], body.toes[side]
         mx = external[6 * calcn] + external[6 * toes]
         my = external[6 * calcn + 1] + external[6 * toes + 1]
+        mz = external[6 * calcn + 2] + external[6 * toes + 2]
         fx = external[6 * calcn + 3] + external[6 * toes + 3]
         fy = external[6 * calcn + 4] + external[6 * toes + 4]
         fz = external[6 * calcn + 5] + external[6 * toes + 5]
@@ -151,13 +172,25 @@ def _ground(pointers: Any, body: Any, row: Any) -> None:
             row[_COP + 2 * side], row[_COP + 2 * side + 1] = np.nan, np.nan
             row[_FOOT_COP + 2 * side], row[_FOOT_COP + 2 * side + 1] = 0.0, 0.0
             continue
-        height = centre[2] - body.ground
-        x = centre[0] - (height * fx + my) / fz
-        y = centre[1] - (height * fy - mx) / fz
+        x = _underfoot(body.terrain, positions, frames, calcn, toes)
+        y, z = centre[1], ground_height(body.terrain, x)
+        for _ in range(3):
+            # A foot may stand on both sides of a crease: the surface that counts is the one at the centre of pressure,
+            # but the force's line may well pass through a tread beside the foot's.
+            if abs(ground_height(body.terrain, x) - z) > CREASE:
+                break
+            z, slope = ground_height(body.terrain, x), ground_slope(body.terrain, x)
+            up, side_to_side = centre[2] - z, centre[0] - x
+            # Moment about (x, centre y, z), then the step along the surface with n ~ (-slope, 0, 1).
+            ox, oy = mx - up * fy, my + up * fx - side_to_side * fz
+            oz = mz + side_to_side * fy
+            press = fz - slope * fx
+            y = centre[1] + (ox + slope * oz) / press
+            x, z = x - oy / press, z - slope * oy / press
         row[_COP + 2 * side], row[_COP + 2 * side + 1] = x, y
         r = frames[9 * calcn : 9 * calcn + 9]
         dx = x - positions[3 * calcn]
         dy = y - positions[3 * calcn + 1]
-        dz = body.ground - positions[3 * calcn + 2]
+        dz = z - positions[3 * calcn + 2]
         row[_FOOT_COP + 2 * side] = r[0] * dx + r[3] * dy + r[6] * dz
         row[_FOOT_COP + 2 * side + 1] = -(r[2] * dx + r[5] * dy + r[8] * dz)
