@@ -25,11 +25,11 @@ SPEED_TOLERANCE = 0.05  # chosen
 STANCE_POINTS = 2.0  # % of the cycle: the spacing of the published points
 OFF_BW = 0.05  # vertical force below which a mean curve is in swing (chosen: a mean has no sharp toe off)
 
-# Miller, Human Mobility Research Laboratory 2011, normative data of 14 adults at 1.45 m/s: stride frequency 1.02 (SD
-# 0.10) Hz, stride length 1.44 (SD 0.14) m. Step length over cadence hardly depends on speed above 1.03 m/s (Murakami &
-# Otaka 2017, J Phys Ther Sci 29), so both grow with the square root of speed.
-MILLER = "Miller 2011"
-MILLER_MPS, MILLER_HZ, MILLER_M, MILLER_SD = 1.45, 1.02, 1.44, 0.10
+# University of Maryland, Department of Kinesiology, gait data of 14 adults collected in 2011, at 1.45 m/s: stride
+# frequency 1.02 (SD 0.10) Hz, stride length 1.44 (SD 0.14) m. Step length over cadence hardly depends on speed above
+# 1.03 m/s (Murakami & Otaka 2017, J Phys Ther Sci 29:722), so both grow with the square root of speed.
+MARYLAND = "Maryland 2011"
+MARYLAND_MPS, MARYLAND_HZ, MARYLAND_M, MARYLAND_SD = 1.45, 1.02, 1.44, 0.10
 # Donelan, Kram & Kuo 2001, Proc R Soc B 268:1985-1992: preferred 0.13 leg lengths; cost rises outside these.
 DONELAN = "Donelan 2001"
 WIDTHS, PREFERRED_WIDTH = (0.10, 0.15), 0.13
@@ -94,10 +94,10 @@ def _speed(gait: Gait, figures: Mapping[str, float], curves: Curves) -> Iterator
 
 
 def _stride(gait: Gait, figures: Mapping[str, float], curves: Curves) -> Iterator[Cell]:
-    faster = np.sqrt(gait.speed_mps / MILLER_MPS)
-    for name, typical in ((STRIDE_TIME, 1.0 / (MILLER_HZ * faster)), (STEP_LENGTH, 0.5 * MILLER_M * faster)):
-        low, high = (1.0 - MILLER_SD) * typical, (1.0 + MILLER_SD) * typical
-        yield Cell(name, figures.get(name), low, high, typical, MILLER)
+    faster = np.sqrt(gait.speed_mps / MARYLAND_MPS)
+    for name, typical in ((STRIDE_TIME, 1.0 / (MARYLAND_HZ * faster)), (STEP_LENGTH, 0.5 * MARYLAND_M * faster)):
+        low, high = (1.0 - MARYLAND_SD) * typical, (1.0 + MARYLAND_SD) * typical
+        yield Cell(name, figures.get(name), low, high, typical, MARYLAND)
 
 
 def _width(gait: Gait, figures: Mapping[str, float], curves: Curves) -> Iterator[Cell]:

@@ -49,8 +49,7 @@ class Gait:
         return self.windows[max(fitting, key=len)] if fitting else WHOLE
 
 
-WALK = "level_walk"  # the policy that walks on level ground
-ROUGH = "walk"  # the policy that walks on every terrain
+WALK = "walk"  # the policy that walks everywhere
 
 
 def _level(speed: float, condition: str, *more: CurveSet) -> Gait:
@@ -62,13 +61,13 @@ def _ramp(slope: float) -> Gait:
     way = "up" if slope > 0 else "down"
     name = f"ramp_{way}_{abs(slope):g}"
     title = f"ramp of {abs(slope):g} degrees {way}hill"
-    return Gait(name, title, "ramp", 1.2, ROUGH, terrain=name, slope_deg=slope)
+    return Gait(name, title, "ramp", 1.2, WALK, terrain=name, slope_deg=slope)
 
 
 def _stairs(name: str, title: str, speed: float, condition: str, terrain: str) -> Gait:
     # The measured stairs end on a landing, so the end of the published stride is no stair any more.
     curves = (CurveSet(name, "Bovi2011", condition),)
-    return Gait(name, title, "stairs", speed, ROUGH, curves, terrain, windows={"": (0.0, 80.0)})
+    return Gait(name, title, "stairs", speed, WALK, curves, terrain, windows={"": (0.0, 80.0)})
 
 
 def _run(speed: float) -> Gait:
@@ -116,7 +115,7 @@ GAITS: dict[str, Gait] = {
             "crouch gait",
             "impaired",
             1.0,
-            ROUGH,
+            WALK,
             (
                 CurveSet("crouch_gait", "OpenSimTutorial4", "right leg", "r"),
                 CurveSet("crouch_gait", "OpenSimTutorial4", "left leg", "l"),
@@ -128,7 +127,7 @@ GAITS: dict[str, Gait] = {
             "hemiparetic gait, right side paretic",
             "impaired",
             0.64,
-            ROUGH,
+            WALK,
             (
                 CurveSet("hemiparetic_gait", "Winner2023", "fastest paretic", "r"),
                 CurveSet("hemiparetic_gait", "Winner2023", "fastest nonparetic", "l"),

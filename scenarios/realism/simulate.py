@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SKIP_S = 4.0  # the transient from the first pose
 ENVELOPE_HZ = 6.0  # cut-off of the EMG's linear envelope (chosen; 3-10 Hz are usual)
 SECONDS = 20.0  # of level movement, the transient included
-LONGEST_S = 60.0  # a person who has not crossed the terrain by then does not count as crossing
+LONGEST_S = 60.0  # of a run on terrain, which else ends behind its last section
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def _terrain(name: str) -> Terrain:
     return load_terrain(name)
 
 
-def _sections(terrain: Terrain) -> Window:
-    """World x where the first section that is not level begins and ends."""
+def section(terrain: Terrain) -> Window:
+    """The ground that a gait's strides must be on: world x where the first section that is not level begins and ends."""
     rows = terrain.rows()
     i = next(i for i, section in enumerate(terrain.sections) if section.kind != "level")
     return float(rows[i, 0]), float(rows[i, 1])
@@ -119,7 +119,7 @@ def _envelopes(log: RunLog) -> dict[str, FloatArray]:
 def run(job: Job) -> PersonCycles:
     """One job's mean cycles."""
     gait = job.gait
-    along = _sections(_terrain(gait.terrain)) if gait.terrain else None
+    along = section(_terrain(gait.terrain)) if gait.terrain else None
     skip_s = 0.0 if gait.terrain or gait.kind == "rise" else min(SKIP_S, 0.25 * job.seconds)
     recording = record(job)
     if len(recording) < recording.meta["rate_hz"]:

@@ -8,7 +8,7 @@ import numpy as np
 from exotwin.controllers.device import MUSCLES
 from exotwin.scenarios.gait_cycles import PERCENT
 from exotwin.scenarios.normative import published
-from exotwin.scenarios.realism.checks import MILLER_HZ, MILLER_MPS
+from exotwin.scenarios.realism.checks import MARYLAND_HZ, MARYLAND_MPS
 from exotwin.scenarios.realism.cycles import PersonCycles
 from exotwin.scenarios.realism.gaits import Gait
 from exotwin.sim.recording import Recording
@@ -43,7 +43,7 @@ def walk_of(gait: Gait, seconds: float = 12.0, heading: float = 0.0) -> Recordin
 
     heading: rad by which the way is turned to the left of world x.
     """
-    stride = round(RATE / (MILLER_HZ * np.sqrt(gait.speed_mps / MILLER_MPS)) / 2) * 2  # samples
+    stride = round(RATE / (MARYLAND_HZ * np.sqrt(gait.speed_mps / MARYLAND_MPS)) / 2) * 2  # samples
     n = np.arange(round(seconds * RATE))
     along = gait.speed_mps * n / RATE
     columns: dict[str, Any] = {"time": n / RATE, "pelvis/x": along * np.cos(heading)}

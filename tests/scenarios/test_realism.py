@@ -16,10 +16,11 @@ from exotwin.scenarios.realism.gaits import GAITS, choose
 from exotwin.scenarios.realism.page import render_page
 from exotwin.scenarios.realism.result import Realism, across_gaits, as_json, judge, not_simulated
 from exotwin.scenarios.realism.score import GOALS
-from exotwin.scenarios.realism.simulate import Job, realism, record
+from exotwin.scenarios.realism.simulate import Job, realism, record, section
 from exotwin.scenarios.realism.table import markdown, verdict
 from exotwin.sim.impairments import KINDS
 from exotwin.sim.subjects import Subject
+from exotwin.sim.terrain import load_terrain
 from published_walk import walk_of
 
 SHORT = replace(GAITS["level_1.20"], name="short")
@@ -68,6 +69,11 @@ def test_a_missing_gait_is_named_and_not_counted():
     assert "nowhere: not simulated: no gait 'hop'" in markdown(found)
     assert verdict(found) == "0 of 2 gaits simulated; no goal"
     assert [g["simulated"] for g in as_json(found)["gaits"]] == [False, False]
+
+
+def test_the_section_that_counts_begins_after_the_level_run_up():
+    # 3 m of level floor, then eight risers 0.3 m apart.
+    assert section(load_terrain("stairs_up")) == pytest.approx((3.0, 3.0 + 7 * 0.3))
 
 
 def test_a_run_follows_from_seed_and_person():
