@@ -63,7 +63,7 @@ def _terrain(name: str) -> Terrain:
 
 
 def section(terrain: Terrain) -> Window:
-    """The ground that a gait's strides must be on: world x where the first section that is not level begins and ends."""
+    """Where a gait's strides must be: world x at which the first section that is not level begins and ends."""
     rows = terrain.rows()
     i = next(i for i, section in enumerate(terrain.sections) if section.kind != "level")
     return float(rows[i, 0]), float(rows[i, 1])

@@ -62,7 +62,7 @@ def test_gaits_are_chosen_by_name_or_first_word():
 
 def test_a_missing_gait_is_named_and_not_counted():
     nowhere = replace(SHORT, name="nowhere", policy="hop")
-    cliff = replace(SHORT, name="cliff", terrain="cliff")
+    cliff = replace(SHORT, name="cliff", policy="stand", terrain="cliff")
     found = realism([nowhere, cliff], [Subject()])
     assert [r.reason for r in found.results] == ["no gait 'hop'", "no terrain 'cliff'"]
     assert found.score.goals == 0
