@@ -60,6 +60,8 @@ _FAMILIES = {
     "pelvis/q[wxyz]": "1",
     "pelvis/(roll|pitch|yaw)": "rad",
     "pelvis/w[xyz]": "rad/s",
+    "terrain/height": "m",
+    "terrain/slope": "rad",
     "metabolic/{name}": "W",
 }
 _PATTERNS = {
@@ -120,6 +122,7 @@ class RecordingMeta(_Meta):
 
     subject: SubjectMeta
     device: str | None = None
+    terrain: dict[str, Any] = {}  # as `Terrain` of sim/terrain.py
     scenario: str = ""
     seed: int | None = None
     arm: str = ""

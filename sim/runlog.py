@@ -12,10 +12,12 @@ from ..controllers.device import SIDES
 from ..controllers.interface import FloatArray, SensorFrame
 from .body import SIDED_JOINTS, SIDED_MUSCLES
 from .metabolics import MuscleEnergetics, metabolic_rates
+from .modes import stances, walking_modes
 from .muscle_paths import SPECIFIC_TENSION
 from .plant import Plant
 from .recording import Recording
 from .sensors import raw_emg
+from .terrain import ground_height, ground_slope
 from .truth import BLOCKS, CONTACT_THRESHOLD, ROW
 
 LICENCE = "CC BY 4.0 (synthetic, made by exotwin)"
@@ -86,13 +88,16 @@ class RunLog:
         rows = self.rows[:n]
         time = np.arange(n) / plant.rate
         speeds = _block(rows, "command_speed")[:, 0]
-        mode = plant.task.mode
+        modes = self._modes(rows)
         columns: dict[str, NDArray[Any]] = {
             "time": time,
-            "mode": np.full(n, mode),
-            "speed_class": np.array([speed_class(mode, s) for s in speeds]),
+            "mode": modes,
+            "speed_class": np.array([speed_class(m, s) for m, s in zip(modes, speeds, strict=True)]),
             "fault": np.array(self.faults[:n]),
         }
+        terrain, ahead = plant.person.body.terrain, _block(rows, "pelvis")[:, 0]
+        columns["terrain/height"] = np.array([ground_height(terrain, x) for x in ahead])
+        columns["terrain/slope"] = np.arctan([ground_slope(terrain, x) for x in ahead])
         grf = _block(rows, "grf")
         for i, side in enumerate(SIDES):
             columns[f"phase/{side}"] = contact_phase(time, grf[:, 3 * i + 2])
@@ -133,11 +138,21 @@ class RunLog:
         columns |= {f"emg/{m}": volts[:, i] for i, m in enumerate(muscles)}
         return Recording(columns, self._meta(scenario, arm, seed, partial) | {"rate_hz": spec.rate_hz})
 
+    def _modes(self, rows: FloatArray) -> NDArray[Any]:
+        """(n,) the gait's mode; a walk's by the terrain that the feet tread."""
+        plant = self.plant
+        if plant.task.mode != "walk":
+            return np.full(len(rows), plant.task.mode)
+        grf, cop = _block(rows, "grf"), _block(rows, "cop")
+        feet = [stances(grf[:, 3 * i + 2] >= CONTACT_THRESHOLD, cop[:, 2 * i], plant.rate) for i in range(len(SIDES))]
+        return walking_modes(plant.person.body.terrain, feet, len(rows))
+
     def _meta(self, scenario: str, arm: str, seed: int, partial: bool) -> dict[str, Any]:
         plant = self.plant
         return {
             "subject": plant.subject.as_dict(),
             "device": plant.device.name if plant.device else None,
+            "terrain": plant.person.terrain.model_dump(mode="json"),
             "scenario": scenario,
             "arm": arm,
             "seed": seed,

@@ -12,6 +12,7 @@ from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
 from exotwin.sim.recording import Recording, read_recording
 from exotwin.sim.runlog import RunLog, contact_phase, speed_class
+from exotwin.sim.terrain import Level, Ramp, Terrain
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,6 +66,7 @@ def expected_units() -> dict[str, str]:
     units |= {f"estimate/{joint}": "Nm/kg" for joint in ESTIMATED}
     units |= {f"pelvis/{axis}": "m" for axis in "xyz"} | {f"pelvis/v{axis}": "m/s" for axis in "xyz"}
     units |= {f"pelvis/q{axis}": "1" for axis in "wxyz"} | {f"pelvis/w{axis}": "rad/s" for axis in "xyz"}
+    units |= {"terrain/height": "m", "terrain/slope": "rad"}
     return units | {f"metabolic/{model}": "W" for model in ("umberger2010", "bhargava2004", "minetti1997")}
 
 
@@ -134,8 +136,29 @@ def test_the_metadata_say_who_what_and_under_which_versions(recording):
     assert {"exotwin", "mujoco", "myo-sim"} <= set(meta["versions"])
     assert meta["model_hash"]
     assert "CC BY 4.0" in meta["licence"]
+    assert meta["terrain"] == {"sections": []}
+    assert not recording["terrain/height"].any()
+    assert not recording["terrain/slope"].any()
     assert set(recording["mode"]) == {"walk"}
     assert set(recording["speed_class"]) == {"normal"}
+
+
+@pytest.mark.parametrize(("slope_deg", "mode"), [(8.0, "ramp_up"), (-8.0, "ramp_down")])
+def test_a_recording_says_what_lay_under_the_person(slope_deg, mode):
+    way = Terrain((Level(length_m=1), Ramp(slope_deg=slope_deg, length_m=9)))
+    plant = Plant(Subject("s7"), None, terrain=way)
+    log = RunLog(plant, 0.2)
+    plant.reset(1.0, np.random.default_rng(0), phase=0.1, x=4.0)
+    for _ in range(40):
+        log.add(None)
+        plant.step()
+    found = log.recording("ramp", "no_exo", 0)
+    grade = np.tan(np.radians(slope_deg))
+    assert found["terrain/height"] == pytest.approx(grade * (found["pelvis/x"] - 1.0), abs=1e-12)
+    assert found["terrain/slope"] == pytest.approx(np.radians(slope_deg))
+    assert set(found["mode"]) == {mode}
+    assert set(found["speed_class"]) == {""}
+    assert Terrain.model_validate(found.meta["terrain"]) == way
 
 
 def test_a_recording_comes_back_from_its_file(recording, tmp_path):
