@@ -29,7 +29,7 @@ def seconds_for(task: GaitTask, rollouts: int, threads: int) -> tuple[int, float
 def main() -> None:
     """Print the rate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gait", default="level_walk")
+    parser.add_argument("--gait", default="walk")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rollouts", type=int, default=10)
     options = parser.parse_args()

@@ -21,11 +21,13 @@ from ..sim.plant import Plant
 from ..sim.recording import Recording
 from ..sim.runlog import RunLog
 from ..sim.sensors import SensorFault
+from ..sim.truth import BLOCKS
 from .catalogue import find_bundle, profile_path
-from .scenario import Arm, Scenario
+from .scenario import RUN_OUT_M, Arm, Scenario
 
-GAIT_OF_TASK = {"walk": "level_walk", "stand": "stand"}
+GAIT_OF_TASK = {"walk": "walk", "stand": "stand"}
 WATCHDOG_S = 0.02  # the drives go to zero torque when no command has come for this long
+PELVIS_X = BLOCKS["pelvis"][0]
 
 Progress = Callable[[float], None]
 
@@ -76,7 +78,14 @@ def build_plant(scenario: Scenario, arm: Arm, device: DeviceDescription) -> Plan
     missing = tuple(
         SensorFault(f.start_s, f.end_s, f.channels, "nan") for f in scenario.faults if worn and f.kind == "nan"
     )
-    return Plant(subject_of(scenario), worn, GAIT_OF_TASK[scenario.task], scenario.adaptation, faults=missing)
+    return Plant(
+        subject_of(scenario),
+        worn,
+        GAIT_OF_TASK[scenario.task],
+        scenario.adaptation,
+        faults=missing,
+        impairments=scenario.impairments,
+    )
 
 
 def build_controller(scenario: Scenario, arm: Arm, device: DeviceDescription, plant: Plant) -> Controller:
@@ -137,18 +146,23 @@ class ArmLoop:
         self.finished = False
 
     def run(self, progress: Progress | None = None) -> None:
-        """Walk the scenario's duration, or until a fall."""
+        """Walk the scenario's duration, or until a fall or the end of the terrain."""
         plant, log, scenario = self.plant, self.log, self.scenario
         steps = round(scenario.duration_s * plant.rate)
         tell = max(1, steps // 50)
         torque = np.zeros(len(plant.device.actuated) if plant.device else 0)
         dropouts = [f for f in scenario.faults if f.kind == "dropout"]
         silence = 0
+        end = scenario.terrain.length_m + RUN_OUT_M if scenario.until == "end_of_terrain" else np.inf
+        speed = scenario.speed_at(0.0)
         self.controller.reset()
         begun = time.perf_counter()
         try:
-            frame = plant.reset(scenario.speed_mps, np.random.default_rng(self.seed))
+            frame = plant.reset(speed, np.random.default_rng(self.seed))
             for k in range(steps):
+                if scenario.speed_at(plant.time) != speed:
+                    speed = scenario.speed_at(plant.time)
+                    plant.command_speed(speed)
                 faults: tuple[str, ...] = plant.active_faults
                 estimate = None
                 if frame is not None:
@@ -169,6 +183,9 @@ class ArmLoop:
                 frame = plant.step(torque)
                 if plant.fallen:
                     log.event("fall")
+                    break
+                if plant.row[PELVIS_X] > end:
+                    log.event("end_of_terrain")
                     break
                 if progress and k % tell == 0:
                     progress(k / steps)

@@ -15,11 +15,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ..controllers.device import JOINTS
 from ..sim.body import SIDED_MUSCLES
 from ..sim.compiled import is_fresh
-from ..sim.nervous import interpolate
+from ..sim.gait_plan import refer
 from ..sim.person import Subject
 from ..sim.plant import Plant
-from ..sim.reference import ANGLE, CHANNELS, heel_strike
+from ..sim.reference import ANGLE
 from ..sim.runlog import VIDEO_EVERY
+from ..sim.state import PHASE, SPEED, STATE_SIZE
 from .arm import ArmLoop, ArmRun
 from .catalogue import find_device
 from .comparison import compare
@@ -47,12 +48,16 @@ class ScenarioResult:
 
 
 def angle_reference(plant: Plant, speed: float) -> dict[str, FloatArray]:
-    """Reference joint angles of a plant's person from heel strike to heel strike, joint without side -> (101,) rad."""
-    body, row, curves = plant.person.body, np.zeros(CHANNELS), []
-    start = heel_strike(plant.person.reference, speed / np.sqrt(plant.subject.scale))
-    for phase in np.linspace(start, start + 1.0, 101):
-        interpolate(body.table, body.speeds, speed, phase, row)
-        curves.append(row[ANGLE : ANGLE + len(JOINTS)].copy())
+    """Reference joint angles of level walking of a plant's person, joint without side -> (101,) rad.
+
+    From the landing of the right heel, at which the reference's cycle begins, to the next.
+    """
+    person, state, curves = plant.person, np.zeros(STATE_SIZE), []
+    state[SPEED] = speed
+    for phase in np.linspace(0.0, 1.0, 101) % 1.0:
+        state[PHASE] = phase
+        refer(person.body, state, person.work)
+        curves.append(person.work.reference[ANGLE : ANGLE + len(JOINTS)].copy())
     columns = np.array(curves).T
     # The toes are passive and have no reference.
     return dict(zip(JOINTS[:-1], columns[:-1], strict=True))
@@ -73,7 +78,7 @@ def run_scenario(scenario: Scenario, seed: int, out: Path, console: Console | No
     _clear(out, [arm.name for arm in scenario.arms])
     if is_fresh():
         with console.status("first run: compiling the physics step, about half a minute"):
-            loops[0].plant.reset(scenario.speed_mps, np.random.default_rng(seed))
+            loops[0].plant.reset(scenario.speed_at(0.0), np.random.default_rng(seed))
             loops[0].plant.step()
     interrupted = False
     columns = (
@@ -101,12 +106,14 @@ def run_scenario(scenario: Scenario, seed: int, out: Path, console: Console | No
         run.recording.write(out / files[name])
         if run.raw_emg is not None:
             run.raw_emg.write(out / f"{name}.emg{'.partial' if run.raw_emg.meta['partial'] else ''}.parquet")
+    plant = loops[0].plant
+    level_walk = scenario.task == "walk" and not plant.person.terrain.sections
     found = compare(
         {name: run.recording for name, run in runs.items()},
         skip_s=scenario.skip_s,
-        commanded_speed_mps=scenario.speed_mps or None,
+        commanded_speed_mps=scenario.mean_speed_mps or None,
         device_mass_kg=worn_mass(loops),
-        angle_reference=angle_reference(loops[0].plant, scenario.speed_mps) if scenario.task == "walk" else None,
+        angle_reference=angle_reference(plant, scenario.speed_mps) if level_walk else None,
         realtime_factors={name: run.realtime_factor for name, run in runs.items()},
         recordings=files,
     )

@@ -27,7 +27,7 @@ from .runlog import LICENCE, RunLog, versions
 from .subjects import Subject, sample_subjects
 
 SEGMENT_S = 8.0  # one speed and one assistance
-GAITS = {"walk": "level_walk", "stand": "stand"}
+GAITS = {"walk": "walk", "stand": "stand"}
 WALK_SPEED = (0.75, 1.65)  # m/s
 ASSIST_SHARE = (0.0, 0.35)  # of the person's own torque, per joint
 OFFSET_NM_PER_KG = 0.05  # random torque beside it, so that torque and motion are not locked to each other

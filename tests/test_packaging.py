@@ -83,7 +83,7 @@ for name in list_scenarios():
     catalogue.find_device(found.device)
 for name in catalogue.list_bundles():
     read_manifest(catalogue.find_bundle(name))
-load_policy("level_walk")
+load_policy("walk")
 assert catalogue.assets().is_relative_to({str(installed)!r})
 print(len(list_scenarios()), len(catalogue.list_devices()), len(catalogue.list_bundles()))
 """

@@ -299,7 +299,7 @@ def test_ctrl_c_ends_the_real_command_with_code_130_and_partial_files(tmp_path):
 
 def test_generate_makes_a_data_set_and_says_what_it_holds(exotwin, tmp_path, monkeypatch):
     monkeypatch.setattr("exotwin.sim.generate.plan.__defaults__", (0.5,))
-    monkeypatch.setattr("exotwin.sim.generate.GAITS", {"walk": "level_walk", "stand": "level_walk"})
+    monkeypatch.setattr("exotwin.sim.generate.GAITS", {"walk": "walk", "stand": "walk"})
     words = ("generate", "--out", "data", "--subjects", 3, "--minutes", 0.01, "--workers", 1)
     code, out, _ = exotwin(*words)
     assert code == 0
