@@ -84,6 +84,7 @@ def build_plant(scenario: Scenario, arm: Arm, device: DeviceDescription) -> Plan
         GAIT_OF_TASK[scenario.task],
         scenario.adaptation,
         faults=missing,
+        terrain=scenario.terrain,
         impairments=scenario.impairments,
     )
 

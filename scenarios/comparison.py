@@ -30,8 +30,9 @@ def arm_metrics(
     skip_s: seconds left out at the start. joints: assisted joints without side (default: those
     commanded a torque). commanded_speed_mps: adds speed_deviation = |speed / commanded - 1|.
     device_mass_kg: of the exo, which counts in arms whose recording names a device. angle_reference:
-    see `metrics.angle_rms_deg`. Units are in the keys. `falls` and what is said of faults are of the whole run,
-    the skipped seconds too. ValueError when the recording is shorter than `skip_s`.
+    see `metrics.angle_rms_deg`. Units are in the keys. `falls`, `distance_m` and what is said of faults are of
+    the whole run, the skipped seconds too. modes: `metrics.mode_metrics` of each mode. ValueError when the
+    recording is shorter than `skip_s`.
     """
     rest = m.after(recording, skip_s)
     joints = m.assisted_joints(rest) if joints is None else joints
@@ -43,6 +44,7 @@ def arm_metrics(
         "partial": bool(recording.meta.get("partial", False)),
         "seconds": m.seconds(recording),
         "skip_s": skip_s,
+        "distance_m": m.distance(recording),
         "speed_mps": speed,
         "speed_deviation": (
             abs(speed / commanded_speed_mps - 1.0) if commanded_speed_mps and speed is not None else None
@@ -61,6 +63,7 @@ def arm_metrics(
         "grf": ground_force_metrics(recording, skip_s, device_mass_kg if recording.meta["device"] else 0.0),
         "gait": gait_summary(recording, skip_s),
         "angle_rms_deg": m.angle_rms_deg(recording, angle_reference or {}, skip_s),
+        "modes": {mode: m.mode_metrics(rest, mode, joints) for mode in m.modes_of(rest)},
     }
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..controllers.device import JOINTS, SIDES
 from ..controllers.interface import closest
+from ..controllers.protocols import MODES
 from ..estimators.evaluation import joint_errors
 from .gait_cycles import FloatArray, rate_hz, resample, strides
 
@@ -33,6 +34,24 @@ def after(recording: Recording, skip_s: float) -> Recording:
     if time.size - first < 2:
         raise ValueError(f"recording is {time.size} samples long: nothing is left after {skip_s:g} s")
     return replace(recording, columns={name: column[first:] for name, column in recording.columns.items()})
+
+
+def within(recording: Recording, mode: str) -> Recording:
+    """The samples of one mode put end to end, with a time that runs on without gaps."""
+    chosen = recording.columns["mode"] == mode
+    columns = {name: column[chosen] for name, column in recording.columns.items()}
+    columns["time"] = np.arange(chosen.sum()) / rate_hz(recording)
+    return replace(recording, columns=columns)
+
+
+def modes_of(recording: Recording) -> tuple[str, ...]:
+    """Modes that the recording has samples of, and those its terrain would have led through, in the house order."""
+    from ..sim.modes import section_mode
+    from ..sim.terrain import Terrain
+
+    rows = Terrain.model_validate(recording.meta.get("terrain", {})).rows()
+    found = {*np.unique(recording.columns.get("mode", [])), *(section_mode(row) for row in rows)}
+    return tuple(mode for mode in MODES if mode in found)
 
 
 def seconds(recording: Recording) -> float:
@@ -78,6 +97,38 @@ def mean_speed(recording: Recording) -> float | None:
     if forward is None:
         return None
     return _number((forward[-1] - forward[0]) / (time[-1] - time[0]))
+
+
+def distance(recording: Recording) -> float | None:
+    """How far the pelvis went forward, m."""
+    forward = recording.columns.get("pelvis/x")
+    return None if forward is None else _number(forward[-1] - forward[0])
+
+
+def mode_metrics(recording: Recording, mode: str, joints: Sequence[str]) -> dict[str, Any]:
+    """The metrics that make sense for a part of a run, over the samples of one mode; units are in the keys.
+
+    seconds: how long the mode lasted in all. speed_mps: time mean of ``pelvis/vx``. joints: assisted joints without
+    side. A mode of fewer than two samples has the same keys without values, so that a gate on it fails.
+    """
+    part = within(recording, mode)
+    found = part.columns["time"].size
+    # The keys of the whole run, where the mode has no samples.
+    source = part if found >= 2 else recording
+    forward = source.columns.get("pelvis/vx")
+    values = {
+        "speed_mps": None if forward is None else _number(np.mean(forward)),
+        "estimator": estimator_errors(source),
+        "biological_rms_nm_per_kg": {j: biological_rms(source, j) for j in joints},
+        "effort": effort(source),
+        "metabolic_w_per_kg": metabolic_rate(source),
+        "wrong_direction_fraction": wrong_direction_fraction(source, assisted_joints(source)),
+    }
+    return {"seconds": found / rate_hz(recording), **(values if found >= 2 else _without_values(values))}
+
+
+def _without_values(node: dict[str, Any]) -> dict[str, Any]:
+    return {key: _without_values(child) if isinstance(child, dict) else None for key, child in node.items()}
 
 
 def estimator_errors(recording: Recording) -> dict[str, dict[str, float | None]]:

@@ -81,11 +81,11 @@ def _drawings(arms: Mapping[str, Recording], metrics: Mapping[str, Any], scenari
     cycles = {name: figures.MeanCycles(r, metrics["skip_s"]) for name, r in arms.items()}
     joints = metrics["assisted_joints"]
     powered = [name for name, r in arms.items() if m.assisted_joints(r)]
-    normative = level_walking(scenario.speed_mps) if scenario.task == "walk" else None
+    normative = level_walking(scenario.mean_speed_mps) if scenario.task == "walk" and scenario.is_level else None
     count = "; ".join(f"{name} {sum(map(len, c.strides.values()))}" for name, c in cycles.items())
     band = (
         f"Grey: mean ± 1 SD of {normative.citation} at {normative.speed_mps:g} m/s, the published speed nearest to "
-        f"the {scenario.speed_mps:g} m/s walked here."
+        f"the {scenario.mean_speed_mps:.3g} m/s walked here."
         if normative
         else ""
     )

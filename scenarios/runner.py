@@ -107,13 +107,13 @@ def run_scenario(scenario: Scenario, seed: int, out: Path, console: Console | No
         if run.raw_emg is not None:
             run.raw_emg.write(out / f"{name}.emg{'.partial' if run.raw_emg.meta['partial'] else ''}.parquet")
     plant = loops[0].plant
-    level_walk = scenario.task == "walk" and not plant.person.terrain.sections
+    level_walk = scenario.task == "walk" and scenario.is_level
     found = compare(
         {name: run.recording for name, run in runs.items()},
         skip_s=scenario.skip_s,
         commanded_speed_mps=scenario.mean_speed_mps or None,
         device_mass_kg=worn_mass(loops),
-        angle_reference=angle_reference(plant, scenario.speed_mps) if level_walk else None,
+        angle_reference=angle_reference(plant, scenario.mean_speed_mps) if level_walk else None,
         realtime_factors={name: run.realtime_factor for name, run in runs.items()},
         recordings=files,
     )

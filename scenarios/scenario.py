@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from ..controllers.protocols import MODES
 from ..sim.impairments import Impairment
 from ..sim.subjects import Sex
 from ..sim.subjects import Subject as Body
+from ..sim.terrain import LEVEL, Terrain, load_terrain
 from .gates import Gate
 
 CONTROLLERS = ("none", "unpowered", "profile", "estimator", "oracle")
 FAULT_KINDS = ("nan", "dropout")
 ADAPTATIONS = {"naive": 0.0, "adapted": 1.0}
+ENDS = ("duration", "end_of_terrain")
+RUN_OUT_M = 2.0  # so far the person walks on after the terrain: three steps, so that the last mode ends
 
 
 class Subject(Config):
@@ -95,12 +99,22 @@ class Fault(Config):
         return self.start_s <= time_s < self.end_s and fnmatch(channel, self.channels)
 
 
+class SpeedCommand(Config):
+    """The walking speed asked for from `at_s` of the run on."""
+
+    at_s: float = Field(ge=0)
+    speed_mps: float = Field(ge=0)
+
+
 class Scenario(Config):
     """One scenario file. Units are in the field names.
 
-    adaptation: how much of the exo's torque the person's nervous system knows of, 0 to 1, or the words
-    ``naive`` (0) and ``adapted`` (1). skip_s: transient left out of the metrics. classifier and
-    estimator: names of bundles. impairments: what ails the person (docs/impairments.md).
+    speed_mps: one number, or a list of `SpeedCommand` whose first is at 0 s. terrain: a shipped terrain's name, a YAML
+    file, or its sections; the person starts at x = 0. until: ``end_of_terrain`` ends the run when the person is
+    `RUN_OUT_M` beyond the last section, or after duration_s if that comes first. adaptation: how much of the exo's
+    torque the person's nervous system knows of, 0 to 1, or the words ``naive`` (0) and ``adapted`` (1). skip_s:
+    transient left out of the metrics. classifier and estimator: names of bundles. impairments: what ails the person
+    (docs/impairments.md).
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -108,7 +122,9 @@ class Scenario(Config):
     duration_s: float = Field(gt=0)
     skip_s: float = Field(3.0, ge=0)
     task: str
-    speed_mps: float = Field(ge=0)
+    speed_mps: tuple[SpeedCommand, ...] = Field(min_length=1)
+    terrain: Terrain = LEVEL
+    until: str = "duration"
     device: str
     subject: Subject = Field(default_factory=lambda: Subject.model_validate({}))
     arms: tuple[Arm, ...] = Field(min_length=1)
@@ -126,6 +142,24 @@ class Scenario(Config):
         require_known("task", [value], MODES)
         return value
 
+    @field_validator("until")
+    @classmethod
+    def _known_end(cls, value: str) -> str:
+        require_known("end", [value], ENDS)
+        return value
+
+    @field_validator("speed_mps", mode="before")
+    @classmethod
+    def _as_commands(cls, value: Any) -> Any:
+        return value if isinstance(value, (list, tuple)) else ({"at_s": 0.0, "speed_mps": value},)
+
+    @field_validator("terrain", mode="before")
+    @classmethod
+    def _as_terrain(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return load_terrain(value)
+        return {"sections": value} if isinstance(value, (list, tuple)) else value
+
     @field_validator("adaptation", mode="before")
     @classmethod
     def _as_fraction(cls, value: Any) -> Any:
@@ -141,6 +175,11 @@ class Scenario(Config):
             raise ValueError("two arms have the same name")
         if self.skip_s >= self.duration_s:
             raise ValueError("skip_s must be shorter than duration_s")
+        times = [command.at_s for command in self.speed_mps]
+        if times[0] != 0 or times != sorted(set(times)):
+            raise ValueError(f"speed_mps: at_s must begin at 0 and rise, not {', '.join(f'{t:g}' for t in times)}")
+        if self.until == "end_of_terrain" and self.is_level:
+            raise ValueError("until end_of_terrain needs a terrain with sections")
         # A misspelt arm in a gate must not cost a whole run before it is found.
         for gate in self.gates:
             top, _, rest = gate.metric.partition(".")
@@ -148,6 +187,22 @@ class Scenario(Config):
             if top == "arms" and arm != "*":
                 require_known("arm", [arm], names)
         return self
+
+    @property
+    def is_level(self) -> bool:
+        """Whether the floor is level without end."""
+        return not self.terrain.sections
+
+    def speed_at(self, time_s: float) -> float:
+        """Commanded speed at a time of the run, m/s."""
+        return next(c.speed_mps for c in reversed(self.speed_mps) if c.at_s <= time_s)
+
+    @property
+    def mean_speed_mps(self) -> float:
+        """Time mean of the commanded speed after skip_s, m/s."""
+        starts = [min(max(c.at_s, self.skip_s), self.duration_s) for c in self.speed_mps]
+        spans = [b - a for a, b in pairwise([*starts, self.duration_s])]
+        return sum(c.speed_mps * t for c, t in zip(self.speed_mps, spans, strict=True)) / sum(spans)
 
 
 def list_scenarios() -> list[str]:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from exotwin.scenarios.comparison import compare
-from exotwin.scenarios.gates import judge
+from exotwin.scenarios.gates import Gate, judge
 from exotwin.scenarios.scenario import load_scenario
 from exotwin.scenarios.table import verdict
 from synthetic_walk import GAITED, make, reference_angles, walk
@@ -83,3 +83,39 @@ def test_a_recording_without_a_person_s_details_still_compares():
     assert found["speed_mps"] is None
     assert found["effort"]["value"] is None
     assert found["metabolic_w_per_kg"] == {}
+
+
+def test_each_mode_has_its_own_metrics_and_one_that_was_not_reached_has_none(arms):
+    def ramped(arm, ramp_s, **meta):
+        recording = walk(arm, assist=0.2, estimate_error=0.0, **meta)
+        time = recording["time"]
+        on_ramp = (time >= ramp_s[0]) & (time < ramp_s[1])
+        columns = dict(recording.columns)
+        columns["mode"] = np.where(on_ramp, "ramp_up", "walk")
+        columns["pelvis/vx"] = np.where(on_ramp, 0.9, 1.3)
+        for side in "rl":
+            columns[f"estimate/knee_flexion_{side}"] = (
+                columns[f"torque/biological/knee_flexion_{side}"] / recording.meta["subject"]["mass_kg"] + 0.1 * on_ramp
+            )
+        return make(columns, **{k: v for k, v in recording.meta.items() if k != "units"})
+
+    way = {"terrain": {"sections": [{"kind": "level", "length_m": 3}, {"kind": "ramp", "slope_deg": 5, "length_m": 4}]}}
+    runs = {"oracle": ramped("oracle", (4.0, 6.0), **way), "estimator": ramped("estimator", (90.0, 91.0), **way)}
+    found = compare(runs, skip_s=2.0)["arms"]
+    modes = found["oracle"]["modes"]
+    assert list(modes) == ["walk", "ramp_up"]
+    assert modes["ramp_up"]["seconds"] == pytest.approx(2.0, abs=0.01)
+    assert modes["walk"]["seconds"] == pytest.approx(4.0, abs=0.01)
+    assert [modes[m]["speed_mps"] for m in modes] == pytest.approx([1.3, 0.9])
+    assert modes["ramp_up"]["estimator"]["knee_flexion"]["rmse_nm_per_kg"] == pytest.approx(0.1)
+    assert modes["walk"]["estimator"]["knee_flexion"]["rmse_nm_per_kg"] == pytest.approx(0.0, abs=1e-9)
+    missed = found["estimator"]["modes"]["ramp_up"]
+    assert missed["seconds"] == 0.0
+    assert missed["effort"] is None
+    gate = Gate(name="g", metric="arms.*.modes.ramp_up.estimator.knee_flexion.rmse_nm_per_kg", operator="<=", limit=1)
+    assert not judge({"arms": found}, [gate])["passed"]
+    assert json.dumps(found, allow_nan=False)
+
+
+def test_distance_is_how_far_the_pelvis_went(arms):
+    assert compare({"oracle": arms["oracle"]})["arms"]["oracle"]["distance_m"] == pytest.approx(1.25 * 7.995)

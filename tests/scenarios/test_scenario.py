@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 import yaml
-from exotwin.scenarios.scenario import Fault, list_scenarios, load_scenario
+from exotwin.scenarios.scenario import Fault, Scenario, list_scenarios, load_scenario
+from exotwin.sim.terrain import Ramp, Terrain, load_terrain
 
 MINIMAL: dict[str, Any] = {
     "name": "mine",
@@ -41,8 +42,9 @@ def test_shipped_scenarios_load_and_are_named_as_their_file(name):
 def test_level_walk_is_what_the_readme_promises():
     scenario = load_scenario("level_walk")
     assert [arm.name for arm in scenario.arms] == ["no_exo", "unpowered", "profile", "estimator", "oracle"]
-    assert (scenario.duration_s, scenario.speed_mps, scenario.device) == (20, 1.25, "hip_knee_ankle")
-    assert load_scenario("level_walk_slow").speed_mps == 0.9
+    assert (scenario.duration_s, scenario.speed_at(7.0), scenario.device) == (20, 1.25, "hip_knee_ankle")
+    assert scenario.is_level
+    assert load_scenario("level_walk_slow").mean_speed_mps == 0.9
 
 
 def test_a_minimal_file_gets_the_defaults(load):
@@ -55,6 +57,35 @@ def test_a_minimal_file_gets_the_defaults(load):
 @pytest.mark.parametrize(("given", "fraction"), [("naive", 0.0), ("adapted", 1.0), (0.3, 0.3)])
 def test_adaptation_is_a_word_or_a_fraction(load, given, fraction):
     assert load(adaptation=given).adaptation == fraction
+
+
+def test_speed_may_change_while_walking(load):
+    scenario = load(
+        duration_s=20,
+        skip_s=5,
+        speed_mps=[
+            {"at_s": 0, "speed_mps": 1.0},
+            {"at_s": 10, "speed_mps": 1.6},
+            {"at_s": 15, "speed_mps": 0.7},
+            {"at_s": 30, "speed_mps": 9.0},
+        ],
+    )
+    assert [scenario.speed_at(t) for t in (0.0, 9.99, 10.0, 14.0, 15.0, 19.9)] == [1.0, 1.0, 1.6, 1.6, 0.7, 0.7]
+    assert scenario.mean_speed_mps == pytest.approx((5 * 1.0 + 5 * 1.6 + 5 * 0.7) / 15)
+    assert load(speed_mps=1.1).mean_speed_mps == pytest.approx(1.1)
+
+
+def test_terrain_is_a_name_a_file_or_sections(load, tmp_path):
+    hill = {"kind": "ramp", "slope_deg": 5, "length_m": 4}
+    wanted = Terrain([Ramp(slope_deg=5, length_m=4)])
+    (tmp_path / "hill.yaml").write_text(yaml.safe_dump({"sections": [hill]}))
+    for given in ([hill], {"sections": [hill]}, str(tmp_path / "hill.yaml")):
+        scenario = load(terrain=given, until="end_of_terrain")
+        assert scenario.terrain == wanted
+        assert not scenario.is_level
+        assert Scenario.model_validate(scenario.model_dump(mode="json")) == scenario
+    assert load(terrain="circuit").terrain == load_terrain("circuit")
+    assert load().terrain == Terrain()
 
 
 @pytest.mark.parametrize(
@@ -73,6 +104,14 @@ def test_adaptation_is_a_word_or_a_fraction(load, given, fraction):
         ({"faults": [{"start_s": 1, "end_s": 2, "kind": "nam"}]}, "did you mean 'nan'"),
         ({"faults": [{"start_s": 2, "end_s": 1, "kind": "nan"}]}, "end_s must be after"),
         ({"faults": [{"start_s": 1, "end_s": 2, "kind": "dropout", "channels": "imu/*"}]}, "whole frames"),
+        ({"terrain": "circut"}, "no terrain 'circut'; did you mean 'circuit'"),
+        ({"terrain": [{"kind": "ramp", "slope_deg": 50, "length_m": 2}]}, r"terrain\.sections\.0\.ramp\.slope_deg"),
+        ({"until": "end_of_terrian", "terrain": "circuit"}, "did you mean 'end_of_terrain'"),
+        ({"until": "end_of_terrain"}, "needs a terrain with sections"),
+        ({"speed_mps": -1}, r"speed_mps\.0\.speed_mps"),
+        ({"speed_mps": []}, "speed_mps"),
+        ({"speed_mps": [{"at_s": 1, "speed_mps": 1}]}, "begin at 0 and rise, not 1"),
+        ({"speed_mps": [{"at_s": t, "speed_mps": 1} for t in (0, 4, 3)]}, "begin at 0 and rise, not 0, 4, 3"),
         ({"subject": {"mas_kg": 70}}, "did you mean 'mass_kg'"),
         ({"subject": {"mass_kg": -1}}, "mass_kg = -1"),
         ({"skip_s": 10}, "skip_s must be shorter"),
