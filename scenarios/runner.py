@@ -172,6 +172,7 @@ def make_video(scenario: Scenario, result: ScenarioResult, console: Console) -> 
             fps=round(1.0 / VIDEO_EVERY),
             activations=activations[: len(poses)],
             captions=f"{scenario.name}: {name}",
+            terrain=scenario.terrain,
             progress=lambda share: bar.update(task, completed=share),
         )
     unfinished.replace(result.out / "video.mp4")

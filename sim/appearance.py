@@ -1,4 +1,4 @@
-"""What a person in an exo looks like: bones, arms, muscle bellies, the device's shapes, floor and light.
+"""What a person in an exo looks like: bones, arms, muscle bellies and the device's shapes.
 
 Nothing here weighs, touches or moves anything: the coordinates are those of the simulated model.
 """
@@ -18,7 +18,8 @@ from .body import SIDED_MUSCLES
 from .exo import PREFIX, attach_device
 from .muscle_paths import SPECIFIC_TENSION
 from .person import Subject, build_person
-from .terrain import LEVEL, add_terrain
+from .scenery import add_scenery
+from .terrain import LEVEL, Terrain
 
 FloatArray = NDArray[np.float64]
 
@@ -59,8 +60,8 @@ ARM_GRID = 0.003  # m; the hands alone have 200,000 triangles otherwise
 SHOULDER_SWING, ELBOW_REST, ELBOW_SWING, ARM_ABDUCTION = 0.6, 0.25, 0.4, 0.20
 
 
-def build_scene(subject: Subject, device: DeviceDescription | None) -> mujoco.MjModel:
-    """The person, wearing the device if there is one, to be looked at: qpos is that of `build_model`."""
+def build_scene(subject: Subject, device: DeviceDescription | None, terrain: Terrain = LEVEL) -> mujoco.MjModel:
+    """The person on a terrain, wearing the device if there is one, to be looked at: qpos is that of `build_model`."""
     spec = build_person(subject, visual=True)
     bodies = {body.name: body for body in spec.bodies}
     _add_arms(spec, bodies["torso"], subject.scale)
@@ -72,54 +73,8 @@ def build_scene(subject: Subject, device: DeviceDescription | None) -> mujoco.Mj
         for tendon in spec.tendons:
             tendon.group = 5
     spec.material("bone").rgba = IVORY
-    add_terrain(spec, LEVEL)
-    _add_surroundings(spec, bodies["root"])
+    add_scenery(spec, terrain, bodies["root"])
     return spec.compile()
-
-
-def _add_surroundings(spec: mujoco.MjSpec, root: Any) -> None:
-    sky, floor = (0.93, 0.95, 0.97), ((0.86, 0.88, 0.90), (0.81, 0.83, 0.86))
-    spec.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=(0.80, 0.86, 0.92),
-        rgb2=sky,
-        width=256,
-        height=256 * 6,
-    )
-    spec.add_texture(
-        name="checker",
-        type=mujoco.mjtTexture.mjTEXTURE_2D,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
-        rgb1=floor[0],
-        rgb2=floor[1],
-        width=256,
-        height=256,
-    )
-    material = spec.add_material(name="floor", texuniform=True, texrepeat=[1.0, 1.0], reflectance=0.0, specular=0.1)
-    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "checker"
-    ground = next(geom for geom in spec.geoms if geom.name == "floor")
-    ground.material, ground.rgba = "floor", [1, 1, 1, 1]
-    root.add_light(
-        name="sun",
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACK,
-        pos=[1.5, -2.0, 4.0],
-        dir=[-0.32, 0.42, -0.85],
-        castshadow=True,
-        diffuse=[0.55, 0.54, 0.52],
-        specular=[0.25, 0.25, 0.25],
-        ambient=[0.0, 0.0, 0.0],
-    )
-    spec.visual.headlight.ambient = [0.38, 0.38, 0.40]
-    spec.visual.headlight.diffuse = [0.32, 0.32, 0.32]
-    spec.visual.headlight.specular = [0.1, 0.1, 0.1]
-    spec.visual.rgba.haze = [*sky, 1.0]
-    spec.visual.global_.fovy = 22.0
-    spec.visual.map.zfar = 30.0
-    spec.stat.extent = 2.0
-    spec.visual.map.shadowclip = 2.0
 
 
 # --- arms ---------------------------------------------------------------------------------------------------------

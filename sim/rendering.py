@@ -24,6 +24,7 @@ from ..controllers.device import DeviceDescription
 from .appearance import add_muscles, build_scene, swing_arms
 from .body import SIDED_MUSCLES
 from .person import Subject
+from .terrain import LEVEL, Terrain
 
 FloatArray = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -155,11 +156,12 @@ def _stage(
     activations: FloatArray | None,
     size: tuple[int, int],
     fine: bool,
+    terrain: Terrain,
 ) -> Iterator[_Stage]:
     backend = rendering_backend()
     if backend is None:
         raise RenderingUnavailable(rendering_hint())
-    model = build_scene(subject, device)
+    model = build_scene(subject, device, terrain)
     worn = device.name if device else "no device"
     if qpos.ndim != 2 or qpos.shape[1] != model.nq or not len(qpos):
         raise ValueError(f"qpos has shape {qpos.shape}; a person with {worn} needs (n, {model.nq})")
@@ -193,8 +195,9 @@ def render_video(
     captions: str | Sequence[str] | None = None,
     progress: Callable[[float], None] | None = None,
     video_fps: float = 25.0,
+    terrain: Terrain = LEVEL,
 ) -> None:
-    """Write an mp4 (H.264) of a motion, seen by a camera that walks along.
+    """Write an mp4 (H.264) of a motion, seen by a camera that walks along, up and down.
 
     qpos: (n, nq) poses at fps Hz, as the simulated model's. activations: (n, 26) 0..1. captions: one text, or one
     for each pose. progress is told the share done. size: pixels, even numbers. video_fps: frames a second of the
@@ -220,7 +223,7 @@ def render_video(
     rows = np.arange(0, n, fps / video_fps).astype(int)
     drawn = (math.ceil(VIDEO_OVERSIZE * size[0]), math.ceil(VIDEO_OVERSIZE * size[1]))
     with (
-        _stage(subject, device, qpos, activations, drawn, fine=False) as stage,
+        _stage(subject, device, qpos, activations, drawn, False, terrain) as stage,
         closing(imageio_ffmpeg.write_frames(str(path), size, fps=video_fps, macro_block_size=2, quality=7)) as film,
     ):
         film.send(None)
@@ -264,6 +267,7 @@ def render_picture(
     azimuth: float = 140.0,
     elevation: float = -8.0,
     distance: float = 2.9,
+    terrain: Terrain = LEVEL,
 ) -> None:
     """Write one picture of a pose qpos (nq,).
 
@@ -276,7 +280,7 @@ def render_picture(
     poses = np.asarray(qpos, dtype=float)[None]
     levels = None if activation is None else np.asarray(activation)[None]
     drawn = (PICTURE_OVERSIZE * size[0], PICTURE_OVERSIZE * size[1])
-    with _stage(subject, device, poses, levels, drawn, fine=True) as stage:
+    with _stage(subject, device, poses, levels, drawn, True, terrain) as stage:
         stage.pose(poses[0])
         target = poses[0, :3] - np.array([0.0, 0.0, 0.05 * subject.height_m])
         stage.show(_camera(target, azimuth, elevation, distance * subject.height_m), activation)
@@ -292,25 +296,35 @@ def render_strip(
     activations: FloatArray | None = None,
     size: tuple[int, int] = (1500, 500),
     spacing: float = 0.5,
+    terrain: Terrain = LEVEL,
 ) -> None:
     """Write one picture with several poses of a motion (n, nq) in a row, in the order of time, from the left.
 
-    The poses are evenly spread over the motion and set `spacing` body heights apart. Raises as `render_video`.
+    The poses are evenly spread over the motion. On a level floor they are set `spacing` body heights apart; on a
+    terrain they stand where they were, evenly spread over the way. Raises as `render_video`.
     """
     import imageio.v3 as iio
 
     qpos = np.asarray(qpos, dtype=float)
     drawn = (PICTURE_OVERSIZE * size[0], PICTURE_OVERSIZE * size[1])
-    with _stage(subject, device, qpos, activations, drawn, fine=True) as stage:
-        rows = np.linspace(0, len(qpos) - 1, frames).round().astype(int)
-        step = spacing * subject.height_m
-        centre = np.array([0.0, 0.0, float(qpos[rows, 2].mean()) - 0.04 * subject.height_m])
-        tall = max(1.25 * subject.height_m, step * (frames + 0.2) * size[1] / size[0])
+    with _stage(subject, device, qpos, activations, drawn, True, terrain) as stage:
+        aspect = size[1] / size[0]
+        if terrain.sections:
+            rows = _evenly_along(qpos[:, 0], frames)
+            poses = qpos[rows]
+            low, high = poses[:, :3].min(axis=0), poses[:, :3].max(axis=0)
+            centre = 0.5 * (low + high) - np.array([0.0, 0.0, 0.08 * subject.height_m])
+            tall = max(high[2] - low[2] + 1.35 * subject.height_m, (high[0] - low[0] + subject.height_m) * aspect)
+        else:
+            rows = np.linspace(0, len(qpos) - 1, frames).round().astype(int)
+            poses, step = qpos[rows].copy(), spacing * subject.height_m
+            poses[:, 0], poses[:, 1] = (np.arange(frames) - (frames - 1) / 2) * step, 0.0
+            centre = np.array([0.0, 0.0, float(poses[:, 2].mean()) - 0.04 * subject.height_m])
+            tall = max(1.25 * subject.height_m, step * (frames + 0.2) * aspect)
         distance = tall / 2 / math.tan(math.radians(stage.model.vis.global_.fovy) / 2)
         # The light follows the figure that makes the scene, so that is the middle one.
         for place in sorted(range(frames), key=lambda i: abs(i - frames // 2)):
-            pose = qpos[rows[place]].copy()
-            pose[:2] = (place - (frames - 1) / 2) * step, 0.0
+            pose = poses[place]
             stage.pose(pose)
             activation = None if activations is None else activations[rows[place]]
             if place == frames // 2:
@@ -318,6 +332,11 @@ def render_strip(
             else:
                 stage.add(activation)
         iio.imwrite(path, _shrink(stage.image(), size))
+
+
+def _evenly_along(x: FloatArray, count: int) -> NDArray[np.int64]:
+    """Rows at which a walk along x (n,) first comes to `count` places at equal distances."""
+    return np.searchsorted(np.maximum.accumulate(x), np.linspace(x[0], x.max(), count)).clip(max=len(x) - 1)
 
 
 def _shrink(image: Image, size: tuple[int, int]) -> Image:

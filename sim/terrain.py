@@ -234,7 +234,7 @@ def surfaces(terrain: Terrain) -> list[Surface]:
     return joined
 
 
-def add_terrain(spec: mujoco.MjSpec, terrain: Terrain) -> None:
+def add_terrain(spec: mujoco.MjSpec, terrain: Terrain, width: float = WIDTH) -> None:
     """The ground that the feet touch: a plane where all is level, else a box for each surface (named ``ground<i>``).
 
     Level stretches are one box, because a sole that crosses a seam between two boxes feels its edge. Where the way
@@ -265,7 +265,7 @@ def add_terrain(spec: mujoco.MjSpec, terrain: Terrain) -> None:
         spec.worldbody.add_geom(
             name=f"ground{i}",
             type=mujoco.mjtGeom.mjGEOM_BOX,
-            size=[0.5 * (x1 - x0) / math.cos(tilt), 0.5 * WIDTH, 0.5 * deep],
+            size=[0.5 * (x1 - x0) / math.cos(tilt), 0.5 * width, 0.5 * deep],
             pos=[middle + 0.5 * deep * math.sin(tilt), 0.0, top - 0.5 * deep * math.cos(tilt)],
             quat=[math.cos(0.5 * tilt), 0.0, -math.sin(0.5 * tilt), 0.0],
             **common,

@@ -22,9 +22,11 @@ from exotwin.sim.rendering import (
     rendering_backend,
     rendering_hint,
 )
+from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain, ground_height
 from pydantic import ValidationError
 
 FOLDER = Path(str(files("exotwin.assets").joinpath("devices")))
+HILL = Terrain((Level(length_m=1.0), Stairs(count=3), Level(length_m=1.0), Ramp(slope_deg=10, length_m=4.0)))
 SUBJECT = Subject(height_m=1.9, mass_kg=90.0)
 needs_backend = pytest.mark.skipif(rendering_backend() is None, reason=rendering_hint())
 
@@ -38,12 +40,18 @@ def physics(name):
     return build_model(SUBJECT, device(name), 0.002)
 
 
-def walk(name, n, distance=0.0):
-    """Poses (n, nq) of a stiff-kneed march with the pelvis moved forward evenly by a distance (m)."""
+def physics_of(terrain):
+    """How many surfaces the simulated ground has."""
+    model = build_model(SUBJECT, None, 0.002, terrain)
+    return int((model.geom_conaffinity > 0).sum())
+
+
+def walk(name, n, distance=0.0, terrain=LEVEL):
+    """Poses (n, nq) of a stiff-kneed march with the pelvis moved forward evenly by a distance (m), 1 m above ground."""
     model = physics(name)
     qpos = np.tile(model.qpos0, (n, 1))
     qpos[:, 0] = np.linspace(0.0, distance, n)
-    qpos[:, 2] = 1.0
+    qpos[:, 2] = [1.0 + ground_height(terrain.rows(), x) for x in qpos[:, 0]]
     for side, phase in (("r", 0.0), ("l", np.pi)):
         qpos[:, model.joint(f"hip_flexion_{side}").qposadr[0]] = 0.4 * np.sin(np.linspace(0, 6, n) + phase + 1)
     return qpos
@@ -117,9 +125,10 @@ def test_without_backend_the_message_says_how_to_get_one(monkeypatch, tmp_path):
 # --- what is drawn ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("terrain", [LEVEL, HILL], ids=["level", "hill"])
 @pytest.mark.parametrize("name", [None, *sorted(path.stem for path in FOLDER.glob("*.yaml"))])
-def test_drawn_person_has_the_coordinates_and_dynamics_of_the_simulated_one(name):
-    drawn, real = build_scene(SUBJECT, device(name)), physics(name)
+def test_drawn_person_has_the_coordinates_and_dynamics_of_the_simulated_one(name, terrain):
+    drawn, real = build_scene(SUBJECT, device(name), terrain), physics(name)
     assert [drawn.joint(j).name for j in range(drawn.njnt)] == [real.joint(j).name for j in range(real.njnt)]
     np.testing.assert_array_equal(drawn.jnt_qposadr, real.jnt_qposadr)
     qpos = real.qpos0 + np.random.default_rng(0).uniform(-0.3, 0.3, real.nq)
@@ -132,6 +141,21 @@ def test_drawn_person_has_the_coordinates_and_dynamics_of_the_simulated_one(name
         mujoco.mj_fullM(model, data, full)
         inertia.append(full)
     np.testing.assert_allclose(inertia[0], inertia[1], rtol=1e-9, atol=1e-9)
+
+
+def test_drawn_ground_lies_where_the_real_one_does_and_touches_nothing_more():
+    model = build_scene(SUBJECT, None, HILL)
+    data = mujoco.MjData(model)
+    data.qpos[0] = -50.0
+    mujoco.mj_kinematics(model, data)
+    for x in np.arange(-4.05, HILL.length_m + 4.0, 0.31):
+        ray = mujoco.mj_ray(
+            model, data, np.array([x, 0.2, 20.0]), np.array([0.0, 0.0, -1.0]), None, 1, -1, np.zeros(1, np.int32)
+        )
+        painted = 20.0 - ray - ground_height(HILL.rows(), x)
+        assert -1e-9 < painted < 0.003
+    solid = [g for g in range(model.ngeom) if model.geom_conaffinity[g]]
+    assert len(solid) == physics_of(HILL)
 
 
 def test_arms_swing_against_the_legs():
@@ -198,6 +222,28 @@ def test_video_follows_the_person(tmp_path):
     for frame in video:
         assert red(frame).sum() > 20
         assert 60 < np.nonzero(red(frame))[1].mean() < 100
+
+
+@needs_backend
+@pytest.mark.parametrize("slope_deg", [10.0, -10.0])
+def test_video_follows_up_and_down(tmp_path, slope_deg):
+    path, ramp = tmp_path / "walk.mp4", Terrain([Ramp(slope_deg=slope_deg, length_m=30)])
+    poses = walk(None, 12, distance=15.0, terrain=ramp)
+    render_video(path, SUBJECT, None, poses, size=(160, 90), activations=np.ones((12, 26)), terrain=ramp)
+    heights = [np.nonzero(red(frame))[0].mean() for frame in iio.imread(path)]
+    assert np.ptp(heights) < 5.0
+    assert 45 < np.mean(heights) < 80
+
+
+@needs_backend
+def test_strip_on_a_terrain_shows_the_poses_where_they_were(tmp_path):
+    path, poses = tmp_path / "strip.png", walk(None, 40, distance=4.0, terrain=HILL)
+    render_strip(path, SUBJECT, None, poses, frames=4, activations=np.ones((40, 26)), size=(240, 140), terrain=HILL)
+    rows, columns = np.nonzero(red(iio.imread(path)))
+    first, last = columns < 60, columns > 180
+    assert first.sum() > 20
+    assert last.sum() > 20
+    assert rows[last].mean() < rows[first].mean() - 8  # higher up
 
 
 @needs_backend
