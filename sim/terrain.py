@@ -98,7 +98,8 @@ class Terrain(Config):
 
     def __init__(self, sections: Iterable[Any] = (), **data: Any) -> None:
         # A single wrong string would be taken for a list of letters.
-        super().__init__(sections=sections if isinstance(sections, str) else tuple(sections), **data)
+        listed = sections if isinstance(sections, str) else tuple(sections)
+        super().__init__(**{"sections": listed, **data})
 
     @model_validator(mode="after")
     def _landings(self) -> Terrain:
