@@ -1,11 +1,12 @@
 """Centre of pressure on ramps, treads and creases, against MuJoCo's single contacts under a person who drops."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import mujoco
 import numpy as np
 import pytest
 from exotwin.controllers.device import SIDED_JOINTS
+from exotwin.sim.body import Body
 from exotwin.sim.bridge import addresses
 from exotwin.sim.person import Subject, build_person
 from exotwin.sim.terrain import Level, Ramp, Stairs, Terrain, add_terrain, ground_height, ground_slope
@@ -18,15 +19,6 @@ WAYS = {
     "stairs up": Terrain((Level(length_m=RUN_UP), Stairs(count=5))),
     "stairs down": Terrain((Level(length_m=RUN_UP), Stairs(rise_m=-0.165, count=5))),
 }
-
-
-class Feet(NamedTuple):
-    """What `read_ground` asks of a body."""
-
-    calcn: Any
-    toes: Any
-    terrain: Any
-    nbody: int
 
 
 class Drop:
@@ -43,12 +35,14 @@ class Drop:
         spec.option.timestep = 0.001
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
-        self.feet = Feet(
-            np.array([self.model.body(f"calcn_{s}").id for s in "rl"]),
-            np.array([self.model.body(f"toes_{s}").id for s in "rl"]),
-            self.rows,
-            self.model.nbody,
-        )
+        # Compiled code remembers the types it was called with, so that this must be the package's own.
+        known = {
+            "calcn": np.array([self.model.body(f"calcn_{s}").id for s in "rl"]),
+            "toes": np.array([self.model.body(f"toes_{s}").id for s in "rl"]),
+            "terrain": self.rows,
+            "nbody": self.model.nbody,
+        }
+        self.feet = Body(**dict.fromkeys(Body._fields, 0) | known)
         self.pointers = addresses(self.model, self.data)
         self.row = np.zeros(ROW)
         self.data.qpos[0] = x

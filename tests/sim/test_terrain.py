@@ -6,7 +6,6 @@ import mujoco
 import numpy as np
 import pytest
 from exotwin.controllers.config import parse_yaml
-from exotwin.sim.compiled import compiled
 from exotwin.sim.terrain import (
     LEVEL,
     UNLIMITED,
@@ -24,6 +23,7 @@ from exotwin.sim.terrain import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 RADIUS, DOWN = 0.02, np.array([0.0, 0.0, -1.0])
 SHIPPED = ("ramp_up_5", "ramp_up_10", "ramp_down_5", "ramp_down_10", "stairs_up", "stairs_down", "circuit")
@@ -142,7 +142,7 @@ def test_rows_made_longer_are_the_same_ground(terrain, x):
     assert section_at(longer, x) == section_at(rows, x)
 
 
-@compiled
+@njit
 def _heights(rows, places):
     total = 0.0
     for x in places:
