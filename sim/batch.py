@@ -14,35 +14,35 @@ from .body import Body, Embodiment, Exo, Work
 from .bridge import ACT, QFRC_ACTUATOR, QPOS, QVEL, XFRC_APPLIED, view
 from .compiled import compiled
 from .exo import DriveState
+from .gait_plan import STRIDE, planned
 from .nervous import (
-    DRIFT,
-    EFFORT,
-    EFFORT_COUNT,
     JOINTS_OF_LEG,
-    LANE,
     N_ACTIONS,
     N_JOINTS,
     N_MUSCLES,
     ROOT,
-    SPEED,
-    STRIDE_TIME,
     advance,
     euler_angles,
     forward,
+    keep_pace,
     moment_arms,
     muscle_state,
     observe,
 )
-from .reference import ANGLE, MOMENT, PELVIS, SLOPE
+from .reference import AHEAD, ANGLE, LEFT, LIST, LOAD, MOMENT, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
+from .reflexes import begin
+from .state import EFFORT, EFFORT_COUNT, KIND, LANE, STRIDE_TIME
 from .terrain import pad_rows
 
-# Reward: imitation of joint angles and rates, pelvis, wanted velocity and joint moments; less effort, restless actions
-# and hard landings.
-W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY, W_MOMENT = 0.35, 0.1, 0.2, 0.25, 0.1
+# Reward: imitation of joint angles and rates, pelvis, way, joint moments and ground force; less effort, restless
+# actions and hard landings.
+W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY, W_MOMENT, W_LOAD = 0.3, 0.1, 0.2, 0.2, 0.1, 0.1
 C_EFFORT, C_ACTION, C_CHANGE, C_IMPACT = 0.5, 0.004, 0.01, 0.3
 HARD_LANDING = 1.25  # body weights on one foot, above which a landing costs
 # A fall: pelvis this far below the reference (m per unit of scale), or turned this far (rad).
 FALL_DROP, FALL_PITCH, FALL_ROLL, FALL_YAW = 0.16, 0.6, 0.5, 0.8
+# On stairs, too far from the planned place (m per unit of scale): the next tread will be missed.
+FALL_LAG = 0.35
 
 
 def stack(people: Sequence[Embodiment]) -> tuple[Body, Exo, Work]:
@@ -50,7 +50,7 @@ def stack(people: Sequence[Embodiment]) -> tuple[Body, Exo, Work]:
 
     Counts (nq, ...), the time step and actuator tables are shared; terrains are made equally long.
     """
-    shared = {"timestep", "nq", "nv", "nu", "nbody", "moments", "nsensor", "tables"}
+    shared = {"timestep", "nq", "nv", "nu", "nbody", "moments", "nsensor", "tables", "still"}
 
     def gather(kind: type, items: list[Any]) -> Any:
         columns = []
@@ -74,8 +74,10 @@ def pick(batch: Any, i: int) -> Any:
     """Body, Exo and Work of the i-th person of a stack."""
     b, e, w = batch
     body = Body(
-        b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.table[i], b.speeds[i],
-        b.calcn[i], b.toes[i], b.mass[i], b.scale[i], b.ground[i], b.terrain[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
+        b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.cells[i], b.times[i],
+        b.speeds[i], b.slopes[i], b.rises[i], b.treads[i], b.heel_from_edge[i], b.weakness[i], b.impaired[i],
+        b.spinal[i], b.still, b.calcn[i],
+        b.toes[i], b.mass[i], b.scale[i], b.terrain[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
         b.moments, b.nsensor,
     )  # fmt: skip
     exo = Exo(
@@ -84,7 +86,7 @@ def pick(batch: Any, i: int) -> Any:
     )  # fmt: skip
     work = Work(
         w.reference[i], w.torque[i], w.exo_torque[i], w.capacity[i], w.passive[i], w.arms[i], w.activation[i],
-        w.foot_force[i],
+        w.foot_force[i], w.cell[i], w.weight[i], w.seen[i], w.reflex[i],
     )  # fmt: skip
     return body, exo, work
 
@@ -96,21 +98,27 @@ def settle(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, actio
     for _ in range(3):
         forward(functions, pointers, body, exo, state, action, work)
     view(pointers[ACT], N_MUSCLES)[:] = work.activation
+    begin(work.reflex, work.activation)
     forward(functions, pointers, body, exo, state, action, work)
     state[EFFORT], state[EFFORT_COUNT] = 0.0, 0.0
 
 
 @compiled
-def has_fallen(pointers: Any, body: Any, work: Any) -> bool:
+def has_fallen(pointers: Any, body: Any, state: Any, work: Any) -> bool:
     """Whether the pelvis is too low or turned too far, or the state is not finite."""
     qpos = view(pointers[QPOS], body.nq)
     qvel = view(pointers[QVEL], body.nv)
     yaw, pitch, roll = euler_angles(qpos[3:7])
-    drop = work.reference[PELVIS] + body.ground - qpos[2]
+    x, z = planned(body, state, work)
+    drop = z - qpos[2]
+    # Who sits or squats leans forward far.
+    lean = pitch + work.reference[PELVIS + TILT] if body.still else pitch
     if not np.isfinite(qpos[2]) or not np.isfinite(np.sum(qvel)):
         return True
+    if state[KIND] != STRIDE and abs(x - qpos[0]) > FALL_LAG * body.scale:
+        return True
     return bool(
-        drop > FALL_DROP * body.scale or abs(pitch) > FALL_PITCH or abs(roll) > FALL_ROLL or abs(yaw) > FALL_YAW
+        drop > FALL_DROP * body.scale or abs(lean) > FALL_PITCH or abs(roll) > FALL_ROLL or abs(yaw) > FALL_YAW
     )
 
 
@@ -136,10 +144,17 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, wor
         excess = max(0.0, work.foot_force[side, 2] / (9.81 * body.mass) - HARD_LANDING)
         impact += excess * excess
     yaw, pitch, roll = euler_angles(qpos[3:7])
-    dz = qpos[2] - body.ground - ref[PELVIS]
-    dpitch, droll, dyaw = pitch + ref[PELVIS + 1], roll - ref[PELVIS + 2], yaw - ref[PELVIS + 3]
-    lane = qpos[1] - state[LANE]
-    dv = qvel[0] - state[SPEED]
+    x, z = planned(body, state, work)
+    dz, lag = qpos[2] - z, min(0.3, max(-0.3, x - qpos[0]))
+    dpitch, droll, dyaw = pitch + ref[PELVIS + TILT], roll - ref[PELVIS + LIST], yaw - ref[PELVIS + ROTATION]
+    lane = qpos[1] - state[LANE] - ref[PELVIS + LEFT]
+    dv = qvel[0] - rate * ref[PELVIS_SLOPE + AHEAD]
+    dy = qvel[1] - rate * ref[PELVIS_SLOPE + LEFT]
+    load = 0.0
+    for side in range(2):
+        for k in range(2):
+            e = work.foot_force[side, 2 * k] / (9.81 * body.mass) - ref[LOAD + 2 * side + k]
+            load += (1.0 if k == 1 else 4.0) * e * e
     effort = state[EFFORT] / max(1.0, state[EFFORT_COUNT])
     size, change = 0.0, 0.0
     for a in range(N_ACTIONS):
@@ -149,8 +164,9 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, wor
         W_ANGLE * np.exp(-4.0 * angle)
         + W_RATE * np.exp(-0.015 * velocity)
         + W_PELVIS * np.exp(-40.0 * dz * dz - 10.0 * (dpitch * dpitch + droll * droll + dyaw * dyaw))
-        + W_VELOCITY * np.exp(-5.0 * dv * dv - 2.0 * qvel[1] * qvel[1] - 10.0 * state[DRIFT] ** 2 - 4.0 * lane * lane)
+        + W_VELOCITY * np.exp(-5.0 * dv * dv - 3.0 * dy * dy - 20.0 * lag * lag - 10.0 * lane * lane)
         + W_MOMENT * np.exp(-2.0 * moment)
+        + W_LOAD * np.exp(-4.0 * load)
         - C_IMPACT * min(1.0, impact)
         - C_EFFORT * effort
         - C_ACTION * size
@@ -209,8 +225,9 @@ def policy_step(
         for _ in range(control_periods):
             assist(pointers[i], body, exo, gain[i], offset[i], memory[i], work, command)
             advance(functions, pointers[i], body, exo, state[i], actions[i], command, work, control_steps)
+        keep_pace(pointers[i], body, state[i], control_periods * control_steps * body.timestep)
         observe(functions, pointers[i], body, exo, state[i], actions[i], work, observations[i])
-        fallen[i] = has_fallen(pointers[i], body, work)
+        fallen[i] = has_fallen(pointers[i], body, state[i], work)
         rewards[i] = reward(pointers[i], body, state[i], actions[i], previous[i], work)
         if fallen[i]:
             rewards[i] = 0.0

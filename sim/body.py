@@ -6,48 +6,40 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from ..controllers.device import MUSCLES, SIDED_JOINTS, SIDES, DeviceDescription
 from .bridge import addresses
 from .exo import DriveTables, actuator_step_parameters, align_device, attach_device, drive_state
-from .nervous import (
-    ADAPTATION,
-    DAMPING,
-    N_ACTIONS,
-    N_JOINTS,
-    N_MUSCLES,
-    PHASE,
-    RECRUIT,
-    SPEED,
-    STATE_SIZE,
-    STIFFNESS,
-    STRIDE_TIME,
-    WANTED,
-    interpolate,
-)
+from .gait_plan import planned, refer, see_ground, shape, start_at
+from .impairments import SPASTIC_GAIN, Effects, Impairment, effects, impair_model
+from .nervous import DAMPING, N_ACTIONS, N_JOINTS, N_MUSCLES, N_OBSERVATIONS, RECRUIT, SEEN, STIFFNESS
 from .person import Subject, build_person
-from .reference import (
-    ANGLE,
-    CHANNELS,
-    PELVIS,
-    PELVIS_SLOPE,
-    SLOPE,
-    Reference,
-    root_quaternion,
-)
+from .posture_plan import STAND, start_posture
+from .reference import AHEAD, ANGLE, CHANNELS, LEFT, LIST, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT, Reference
+from .reflexes import REFLEX_SIZE, spinal_table
+from .state import ADAPTATION, DELAY, GRADE, PHASE, SPEED, STATE_SIZE, STRIDE_TIME, WANTED
+from .seat import add_seat, place_seat, stand_on_feet
 from .terrain import LEVEL, Terrain, add_terrain
 
 SIDED_MUSCLES = tuple(f"{muscle}_{side}" for side in SIDES for muscle in MUSCLES)
+NEURAL_DELAY = 0.02  # s that the policy sees the body late by, on top of its own 20 ms period (chosen)
 GAIN_MASS, GAIN_SCALE = 75.0, 1.75 / 1.67  # body for which the joint-space gains are stated
 
 
 class Body(NamedTuple):
-    """What is fixed about a person and the ground; muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax; terrain:
-    `Terrain.rows`."""
+    """What is fixed about a person, its gait and the ground.
+
+    muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax. cells ... heel_from_edge: see `Reference`. weakness:
+    (2, 5) what each leg's hip, knee extensors, plantar- and dorsiflexors lack in force, and its spasticity. spinal: see
+    `reflexes.spinal_table`, used where impaired. terrain:
+    `Terrain.rows`.
+    """
 
     qpos: Any
     dof: Any
@@ -56,13 +48,21 @@ class Body(NamedTuple):
     kp: Any
     kd: Any
     recruit: Any
-    table: Any
+    cells: Any
+    times: Any
     speeds: Any
+    slopes: Any
+    rises: Any
+    treads: Any
+    heel_from_edge: Any
+    weakness: Any
+    impaired: bool
+    spinal: Any
+    still: bool
     calcn: Any
     toes: Any
     mass: float
     scale: float
-    ground: float
     terrain: Any
     timestep: float
     nq: int
@@ -99,6 +99,10 @@ class Work(NamedTuple):
     arms: Any
     activation: Any
     foot_force: Any
+    cell: Any
+    weight: Any
+    seen: Any
+    reflex: Any
 
 
 def physics_steps(control_rate_hz: float, longest: float = 0.002) -> int:
@@ -107,10 +111,16 @@ def physics_steps(control_rate_hz: float, longest: float = 0.002) -> int:
 
 
 def build_model(
-    subject: Subject, device: DeviceDescription | None, timestep: float, terrain: Terrain = LEVEL
+    subject: Subject,
+    device: DeviceDescription | None,
+    timestep: float,
+    terrain: Terrain = LEVEL,
+    seat: bool = False,
 ) -> mujoco.MjModel:
-    """The person on a terrain, wearing the device if there is one."""
+    """The person on a terrain, wearing the device if there is one. seat: for people who sit (see `place_seat`)."""
     spec = build_person(subject)
+    if seat:
+        add_seat(spec, subject)
     if device is not None:
         attach_device(spec, device)
     add_terrain(spec, terrain)
@@ -135,15 +145,20 @@ class Embodiment:
         reference: Reference,
         timestep: float,
         terrain: Terrain = LEVEL,
+        impairments: Sequence[Impairment] = (),
     ) -> None:
         self.subject = subject
         self.device = device
         self.terrain = terrain
         self.reference = reference
-        self.model = build_model(subject, device, timestep, terrain)
+        self.impairments = tuple(impairments)
+        what = effects(impairments, subject)
+        self.model = build_model(subject, device, timestep, terrain, seat=reference.still)
+        impair_model(self.model, what)
         self.data = mujoco.MjData(self.model)
         self.pointers = addresses(self.model, self.data)
-        self.body = _body(self.model, self.data, subject, reference, terrain)
+        self.delay = NEURAL_DELAY + what.neural_delay_s
+        self.body = _body(self.model, self.data, subject, reference, terrain, what)
         self.exo = _exo(self.model, device, timestep)
         self.work = Work(
             reference=np.zeros(CHANNELS),
@@ -154,7 +169,14 @@ class Embodiment:
             arms=np.zeros((N_JOINTS, N_MUSCLES)),
             activation=np.full(N_MUSCLES, 0.02),
             foot_force=np.zeros((2, 3)),
+            cell=np.zeros(4, dtype=np.int64),
+            weight=np.zeros(4),
+            seen=np.zeros((SEEN, N_OBSERVATIONS + 1)),
+            reflex=np.zeros(REFLEX_SIZE),
         )
+        if reference.still:
+            stand_on_feet(self.model, self.data, self.body)
+            place_seat(self.model, self.data, self.body)
         self.state = np.zeros(STATE_SIZE)
         self.action = np.zeros(N_ACTIONS)
 
@@ -164,35 +186,79 @@ class Embodiment:
         mujoco.mj_saveModel(self.model, None, buffer)
         return hashlib.sha256(buffer.tobytes()).hexdigest()[:16]
 
-    def place(self, phase: float, speed: float, adaptation: float = 1.0) -> None:
-        """Put the person on the reference at a gait phase, moving at `speed` m/s, with quiet muscles.
+    def place(
+        self,
+        phase: float,
+        speed: float,
+        adaptation: float = 1.0,
+        x: float = 0.0,
+        postures: tuple[int, int] = (STAND, STAND),
+    ) -> None:
+        """Put the person on the reference at a gait phase, moving at `speed` m/s near world x, with quiet muscles.
 
-        Call the compiled `settle` next: it brings forces up to date and activations to what the pose needs.
+        Where stairs are, on the nearest tread and at their pace. Call the compiled `settle` next: it brings forces up
+        to date and activations to what the pose needs. postures: where a person who does not walk is and what is
+        asked of it; if they differ, phase (0..1) tells how far it has come.
         """
         mujoco.mj_resetData(self.model, self.data)
-        self.state[:] = 0.0
-        self.state[PHASE], self.state[ADAPTATION] = phase, adaptation
-        self.state[SPEED] = self.state[WANTED] = speed
-        self.state[STRIDE_TIME] = self.reference.stride_time(speed, self.subject.scale)
+        state, body, work = self.state, self.body, self.work
+        state[:] = 0.0
+        state[PHASE], state[ADAPTATION] = phase, adaptation
+        state[SPEED] = state[WANTED] = speed
+        state[DELAY] = self.delay
+        start_at(body, state, x)
+        if body.still:
+            start_posture(state, *postures, phase)
+        see_ground(body, state, x)
+        refer(body, state, work)
+        see_ground(body, state, planned(body, state, work)[0])
+        refer(body, state, work)
+        shape(body, state)
         self.action[:] = 0.0
         for array in (self.exo.torque, self.exo.velocity):
             array[:] = 0.0
         for array in self.exo.drive_state:
             array[...] = 0
-        ref = self.work.reference
-        interpolate(self.body.table, self.body.speeds, speed, phase, ref)
-        rate = 1.0 / self.state[STRIDE_TIME]
+        ref, rate = work.reference, 1.0 / state[STRIDE_TIME]
         q, v = self.data.qpos, self.data.qvel
-        q[:3] = 0.0, 0.0, ref[PELVIS]
-        q[3:7] = root_quaternion(*ref[PELVIS + 1 : PELVIS + 4])
-        v[:3] = speed, 0.0, rate * ref[PELVIS_SLOPE]
-        q[self.body.qpos] = ref[ANGLE : ANGLE + N_JOINTS]
-        v[self.body.dof] = rate * ref[SLOPE : SLOPE + N_JOINTS]
+        q[0], q[2] = planned(body, state, work)
+        q[1] = ref[PELVIS + LEFT]
+        q[3:7] = root_quaternion(*ref[[PELVIS + TILT, PELVIS + LIST, PELVIS + ROTATION]])
+        forward = rate * ref[PELVIS_SLOPE + AHEAD]
+        v[:3] = forward, rate * ref[PELVIS_SLOPE + LEFT], rate * ref[PELVIS_SLOPE] + state[GRADE] * forward
+        q[body.qpos] = ref[ANGLE : ANGLE + N_JOINTS]
+        v[body.dof] = rate * ref[SLOPE : SLOPE + N_JOINTS]
         if self.device:
             align_device(self.model, self.data, self.device)
 
 
-def _body(model: mujoco.MjModel, data: mujoco.MjData, subject: Subject, reference: Reference, terrain: Terrain) -> Body:
+def root_quaternion(tilt: float, list_: float, rotation: float) -> NDArray[np.float64]:
+    """World quaternion of the pelvis from OpenSim's tilt-list-rotation (about right, forward, up; body-fixed order)."""
+    out, step = np.array([1.0, 0.0, 0.0, 0.0]), np.zeros(4)
+    # OpenSim's right is our -y, forward x, up z.
+    for axis, angle in (((0, -1, 0), tilt), ((1, 0, 0), list_), ((0, 0, 1), rotation)):
+        mujoco.mju_axisAngle2Quat(step, np.array(axis, dtype=float), angle)
+        result = np.zeros(4)
+        mujoco.mju_mulQuat(result, out, step)
+        out = result
+    return out
+
+
+def _weakness(what: Effects) -> NDArray[np.float64]:
+    """(2, 5) see `Body`."""
+    groups = (("glutmax", "iliopsoas", "abd"), ("vasti", "rectfem"), ("gastroc", "soleus"), ("tibant", "edl"))
+    out = np.zeros((2, 5))
+    for leg in range(2):
+        for k, group in enumerate(groups):
+            out[leg, k] = 1.0 - np.mean([what.force[leg * len(MUSCLES) + MUSCLES.index(m)] for m in group])
+        gain = what.reflex_gain[leg * len(MUSCLES) : (leg + 1) * len(MUSCLES)]
+        out[leg, 4] = min(1.0, float(gain.max()) / SPASTIC_GAIN)
+    return out
+
+
+def _body(
+    model: mujoco.MjModel, data: mujoco.MjData, subject: Subject, reference: Reference, terrain: Terrain, what: Effects
+) -> Body:
     mujoco.mj_forward(model, data)
     dof = np.array([model.joint(j).dofadr[0] for j in SIDED_JOINTS])
     arm_index = np.full((N_JOINTS, N_MUSCLES), -1, dtype=np.int64)
@@ -218,13 +284,21 @@ def _body(model: mujoco.MjModel, data: mujoco.MjData, subject: Subject, referenc
         kp=np.tile(STIFFNESS, 2) * gain,
         kd=np.tile(DAMPING, 2) * gain,
         recruit=np.tile(RECRUIT, 2),
-        table=scaled.table,
+        cells=scaled.cells,
+        times=scaled.times,
         speeds=scaled.speeds,
+        slopes=scaled.slopes,
+        rises=scaled.rises,
+        treads=scaled.treads,
+        heel_from_edge=scaled.heel_from_edge,
+        weakness=_weakness(what),
+        impaired=what.spinal,
+        spinal=spinal_table(what, model),
+        still=scaled.still,
         calcn=np.array([model.body(f"calcn_{s}").id for s in SIDES]),
         toes=np.array([model.body(f"toes_{s}").id for s in SIDES]),
         mass=subject.mass_kg,
         scale=subject.scale,
-        ground=0.0,
         terrain=terrain.rows(),
         timestep=float(model.opt.timestep),
         nq=int(model.nq),

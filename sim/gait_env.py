@@ -18,20 +18,16 @@ from .batch import policy_step, settle, stack
 from .body import Embodiment, physics_steps
 from .bridge import functions
 from .gait_task import GaitTask, load_gait_task
-from .nervous import (
-    ACTION_LIMIT,
-    N_ACTIONS,
-    N_OBSERVATIONS,
-    POLICY_PERIOD,
-    SPEED,
-    STATE_SIZE,
-    STRIDE_TIME,
-    observe,
-)
+from .impairments import Impairment
+from .nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD, observe
 from .person import Subject
+from .posture_plan import POSTURES, STAND
 from .reference import Reference, load_reference
+from .state import DELAY, GOAL, STATE_SIZE, WANTED
+from .terrain import LEVEL, Terrain
 
 CONTROL_RATE_HZ = 200.0
+IMPAIRED_SPEED = 1.2  # m/s, the most that is asked of people with an impairment
 
 OBSERVATION_SPACE = spaces.Box(-5.0, 5.0, (N_OBSERVATIONS,), np.float32)
 ACTION_SPACE = spaces.Box(-ACTION_LIMIT, ACTION_LIMIT, (N_ACTIONS,), np.float32)
@@ -44,7 +40,7 @@ class GaitBatch:
         self,
         task: GaitTask,
         device: DeviceDescription | None,
-        subjects: Sequence[Subject],
+        people: Sequence[tuple[Subject, Terrain, tuple[Impairment, ...]]],
         rng: np.random.Generator,
         threads: int = 1,
     ) -> None:
@@ -55,7 +51,7 @@ class GaitBatch:
         self.control_periods = round(POLICY_PERIOD * CONTROL_RATE_HZ)
         timestep = 1.0 / CONTROL_RATE_HZ / self.control_steps
         self.reference: Reference = load_reference(task.reference)
-        self.people = [Embodiment(s, device, self.reference, timestep) for s in subjects]
+        self.people = [Embodiment(s, device, self.reference, timestep, way, ill) for s, way, ill in people]
         self.batch = stack(self.people)
         n, n_exo = len(self.people), len(device.actuated) if device else 0
         self.functions = functions()
@@ -69,6 +65,7 @@ class GaitBatch:
         self.offset = np.zeros((n, n_exo))
         self.memory = np.zeros((n, n_exo))
         self.time = np.zeros(n)
+        self.postures = [POSTURES.index(name) for name in task.postures]
         self.observations = np.zeros((n, N_OBSERVATIONS))
         self.rewards = np.zeros(n)
         self.fallen = np.zeros(n, dtype=np.bool_)
@@ -77,39 +74,39 @@ class GaitBatch:
         return len(self.people)
 
     def reset(self, i: int) -> None:
-        """Start a new episode of person i: random gait phase, speed, assistance."""
+        """Start a new episode of person i: random place, gait phase, speed, assistance and feedback delay."""
         rng, task, person = self.rng, self.task, self.people[i]
-        speed = rng.uniform(*task.speed)
+        x = rng.uniform(0.0, person.terrain.length_m) if rng.random() < task.start_on_way else 0.0
         # Most people have practised with the device; some meet it for the first time.
         adaptation = 1.0 if rng.random() < 0.7 else rng.random()
-        person.place(rng.random(), speed, adaptation)
-        person.data.qvel[:3] += rng.normal(0.0, 0.05, 3)
-        self.state[i] = person.state
-        self.actions[i] = 0.0
-        self.previous[i] = 0.0
-        self.push[i] = 0.0
-        self.memory[i] = 0.0
-        self.time[i] = 0.0
         self._draw_assistance(i)
-        settle(
-            self.functions,
-            self.pointers[i],
-            person.body,
-            person.exo,
-            self.state[i],
-            self.actions[i],
-            person.work,
-        )
-        observe(
-            self.functions,
-            self.pointers[i],
-            person.body,
-            person.exo,
-            self.state[i],
-            self.actions[i],
-            person.work,
-            self.observations[i],
-        )
+        self.start(i, self._speed(i), x, adaptation, rng.uniform(*task.delay_s))
+
+    def start(self, i: int, speed: float, x: float, adaptation: float = 1.0, delay: float | None = None) -> None:
+        """Put person i near world x (m) at a speed (m/s) in a random gait phase. delay: s, the person's own if None."""
+        person = self.people[i]
+        person.place(self.rng.random(), speed, adaptation, x, self._postures())
+        if delay is not None:
+            person.state[DELAY] = delay
+        person.data.qvel[:3] += self.rng.normal(0.0, 0.05, 3)
+        self.state[i] = person.state
+        for array in (self.actions, self.previous, self.push, self.memory, self.time):
+            array[i] = 0.0
+        one = (self.functions, self.pointers[i], person.body, person.exo, self.state[i], self.actions[i], person.work)
+        settle(*one)
+        observe(*one, self.observations[i])
+
+    def _speed(self, i: int) -> float:
+        """A random speed from the task; impaired people are not asked to hurry."""
+        speed = float(self.rng.uniform(*self.task.speed))
+        return min(speed, IMPAIRED_SPEED) if self.people[i].impairments else speed
+
+    def _postures(self) -> tuple[int, int]:
+        """Where a person who does not walk begins and what it is asked for; about half are on their way."""
+        if not self.reference.still:
+            return STAND, STAND
+        here, asked = self.rng.choice(self.postures, 2)
+        return int(here), int(here if self.rng.random() < 0.4 else asked)
 
     def _draw_assistance(self, i: int) -> None:
         task, person, n = self.task, self.people[i], self.gain.shape[1]
@@ -133,7 +130,11 @@ class GaitBatch:
         self.time += POLICY_PERIOD
         change = self.rng.random(len(self)) < POLICY_PERIOD / task.speed_change_every_s
         for i in np.flatnonzero(change):
-            self.command(int(i), self.rng.uniform(*task.speed))
+            self.state[i, WANTED] = self._speed(int(i))
+        if self.reference.still:
+            change = self.rng.random(len(self)) < POLICY_PERIOD / task.posture_change_every_s
+            for i in np.flatnonzero(change):
+                self.state[i, GOAL] = self.rng.choice(self.postures)
 
     def _advance(self, start: int, stop: int) -> None:
         policy_step(
@@ -156,11 +157,6 @@ class GaitBatch:
             stop,
         )
 
-    def command(self, i: int, speed: float) -> None:
-        """Ask person i for another speed from now on."""
-        self.state[i, SPEED] = speed
-        self.state[i, STRIDE_TIME] = self.reference.stride_time(speed, self.people[i].subject.scale)
-
     def _disturb(self) -> None:
         task, n = self.task, len(self)
         self.push_left -= POLICY_PERIOD
@@ -182,7 +178,7 @@ class GaitVecEnv(VecEnv):
     def __init__(self, task: GaitTask, devices: dict[str, DeviceDescription], seed: int, threads: int = 2) -> None:
         rng = np.random.default_rng(seed)
         self.batches = [
-            GaitBatch(task, None if name == "none" else devices[name], task.subjects(rng, count), rng, threads)
+            GaitBatch(task, None if name == "none" else devices[name], task.people(rng, count), rng, threads)
             for name, count in task.devices.items()
         ]
         self.task = task
@@ -260,12 +256,13 @@ class HumanGaitEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def __init__(
         self,
-        gait: str = "level_walk",
+        gait: str = "walk",
         subject: Subject | None = None,
         device: DeviceDescription | None = None,
+        terrain: Terrain = LEVEL,
     ) -> None:
         self.task = load_gait_task(gait)
-        self.batch = GaitBatch(self.task, device, [subject or Subject()], np.random.default_rng())
+        self.batch = GaitBatch(self.task, device, [(subject or Subject(), terrain, ())], np.random.default_rng())
         self.observation_space, self.action_space = OBSERVATION_SPACE, ACTION_SPACE
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:

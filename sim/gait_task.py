@@ -9,8 +9,11 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from ..controllers.config import Config, parse_yaml
-from .person import Subject
+from ..controllers.device import SIDES
+from .impairments import BOTH, KINDS, Impairment
 from .shipped import find_shipped
+from .subjects import Subject, sample_subjects
+from .terrain import LEVEL, Level, Ramp, Stairs, Terrain
 
 Range = tuple[float, float]
 
@@ -36,15 +39,28 @@ class GaitTask(Config):
     """What the policy of one gait is trained on. Forces N, torques Nm/kg, speeds m/s."""
 
     name: str
-    reference: Literal["level_walk", "stand"]
+    reference: Literal["walk", "stand"]
     mode: str
     speed: Range
-    mass_kg: Range = (55.0, 100.0)
-    height_m: Range = (1.55, 1.92)
-    strength: Range = (0.9, 1.2)
+    mass_kg: Range = (50.0, 110.0)
+    height_m: Range = (1.50, 1.95)
+    terrains: dict[Literal["level", "ramps", "stairs", "circuit"], float] = Field(
+        {"level": 1.0}, description="share of the people on each kind of way"
+    )
+    slope_deg: Range = (3.0, 11.0)
+    rise_m: Range = (0.14, 0.19)
+    tread_m: Range = (0.27, 0.33)
+    impaired_share: float = Field(0.0, ge=0, le=1, description="share of the people with one impairment")
+    impaired_severity: Range = (0.1, 0.8)
+    delay_s: Range = (0.01, 0.04)
     devices: dict[str, int] = Field(description="number of people in each device; 'none' wears nothing")
     episode_s: float = 10.0
+    start_on_way: float = Field(0.8, description="share of episodes that start beyond the first level run")
     speed_change_every_s: float = 5.0
+    postures: tuple[Literal["stand", "sit", "squat"], ...] = Field(
+        ("stand",), description="what people who do not walk are asked for"
+    )
+    posture_change_every_s: float = 4.0
     push_n: Range = (0.0, 0.0)
     push_s: float = 0.2
     push_every_s: float = 3.0
@@ -67,14 +83,43 @@ class GaitTask(Config):
         own = self.model_dump(exclude={"curriculum"})
         return [GaitTask.model_validate(own | stage) for stage in (*self.curriculum, {})] if self.curriculum else [self]
 
-    def subjects(self, rng: np.random.Generator, count: int) -> list[Subject]:
-        """Bodies drawn uniformly over the ranges; heavier than a body-mass index of 33 or lighter than 18 redrawn."""
-        drawn: list[Subject] = []
-        while len(drawn) < count:
-            mass, height = rng.uniform(*self.mass_kg), rng.uniform(*self.height_m)
-            if 18.0 <= mass / height**2 <= 33.0:
-                drawn.append(Subject(f"train{len(drawn)}", mass, height, rng.uniform(*self.strength)))
+    def people(self, rng: np.random.Generator, count: int) -> list[tuple[Subject, Terrain, tuple[Impairment, ...]]]:
+        """Bodies, their ways and impairments, drawn for training; ways in exact shares."""
+        bodies = sample_subjects(count, rng, self.mass_kg, self.height_m)
+        kinds = list(self.terrains)
+        edges = np.cumsum([self.terrains[k] for k in kinds]) / sum(self.terrains.values())
+        drawn = []
+        for i, body in enumerate(bodies):
+            kind = kinds[int(np.searchsorted(edges, (i + 0.5) / count))]
+            ill: tuple[Impairment, ...] = ()
+            if rng.random() < self.impaired_share:
+                name = str(rng.choice(list(KINDS)))
+                ill = (Impairment(kind=name, severity=rng.uniform(*self.impaired_severity), side=_side(rng, name)),)
+            drawn.append((body, self._way(rng, kind), ill))
         return drawn
+
+    def _way(self, rng: np.random.Generator, kind: str) -> Terrain:
+        """A random way: both directions of ramps or stairs between level runs; a circuit has both kinds."""
+        if kind == "level":
+            return LEVEL
+        sections: list[Any] = [Level(length_m=rng.uniform(1.0, 3.0))]
+        for what in ("ramps", "stairs") if kind == "circuit" else (kind, kind):
+            up = 1.0 if rng.random() < 0.5 else -1.0
+            for direction in (up, -up):
+                if what == "ramps":
+                    slope = direction * rng.uniform(*self.slope_deg)
+                    sections.append(Ramp(slope_deg=slope, length_m=rng.uniform(3.0, 6.0)))
+                else:
+                    rise, tread = direction * rng.uniform(*self.rise_m), rng.uniform(*self.tread_m)
+                    sections.append(Stairs(rise_m=rise, tread_m=tread, count=int(rng.integers(4, 9))))
+                sections.append(Level(length_m=rng.uniform(1.5, 3.0)))
+        return Terrain(sections)
+
+
+def _side(rng: np.random.Generator, kind: str) -> str:
+    if KINDS[kind].two_sided:
+        return BOTH
+    return str(rng.choice(SIDES if KINDS[kind].one_sided else [*SIDES, BOTH]))
 
 
 def load_gait_task(name_or_path: str | Path) -> GaitTask:

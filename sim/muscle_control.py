@@ -11,8 +11,8 @@ from typing import Any
 
 from .compiled import compiled
 
-A_MIN = 0.01
-EFFORT_WEIGHT = 30.0  # (Nm)^2: the price of full activation of one muscle
+A_MIN = 0.001
+EFFORT_WEIGHT = 80.0  # (Nm)^2: the price of full activation of one muscle; below 100 the few sweeps leave co-contraction
 SWEEPS = 6
 LEAD = 2.0  # excitation leads activation by this factor, which halves the activation delay
 

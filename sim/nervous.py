@@ -29,11 +29,13 @@ from .bridge import (
     QPOS,
     QVEL,
     RNE_POST_CONSTRAINT,
+    XPOS,
     call,
     view,
 )
 from .compiled import compiled
 from .exo import drive
+from .gait_plan import STRIDE, next_step, planned, refer, see_ground
 from .muscle_control import (
     LEAD,
     force_length,
@@ -41,51 +43,60 @@ from .muscle_control import (
     passive_force,
     static_optimisation,
 )
-from .reference import ANGLE, CHANNELS, MOMENT, PELVIS, PHASES, SLOPE
+from .posture_plan import move_posture, see_posture
+from .reference import AHEAD, ANGLE, LEFT, LIST, MOMENT, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
+from .reflexes import spinal
+from .state import (
+    ADAPTATION,
+    BACK,
+    BOUND,
+    DELAY,
+    EFFORT,
+    EFFORT_COUNT,
+    FOOT_X,
+    GRADE,
+    GROUND,
+    KIND,
+    LANE,
+    LOOK_RIGHT,
+    LOOKS,
+    NEXT_SPEED,
+    PHASE,
+    RISE_BACK,
+    RISE_NEXT,
+    SPEED,
+    STRIDE_TIME,
+    TRIM,
+    WANTED,
+)
+from .terrain import ground_height
 
 POLICY_PERIOD = 0.02  # s
 N_MUSCLES = 26
 N_JOINTS = 12
 ROOT = 1  # body id of the pelvis' free root
+PELVIS_BODY = 2  # and of the pelvis itself
 MUSCLES_OF_LEG, JOINTS_OF_LEG = 13, 6
 CONTROLLED = 10  # joints the policy moves: hip (3), knee, ankle of the leading and the trailing leg
 N_ACTIONS = CONTROLLED + 1
-N_OBSERVATIONS = 56
+N_OBSERVATIONS = 81
 RESIDUAL = 0.3  # rad per unit of action
 PACE = 0.2  # relative change of the phase rate per unit of action
 ACTION_LIMIT = 2.0
-DRIFT_TIME = 4.0  # s; how long the person remembers being behind or ahead of the wanted pace
+DRIFT_TIME = 4.0  # s; how long a striding person remembers being behind or ahead of the plan
 PACE_TIME = 3.0  # s; how fast the person corrects a lasting difference from the wanted speed (chosen)
 PACE_LIMIT = 0.2  # m/s; the most it corrects by
 
-# Slots of the state vector of one nervous system. WANTED is the speed asked for, SPEED what the policy and reference
-# are told: the same but for the trim of `keep_pace`.
-PHASE, SPEED, STRIDE_TIME, DRIFT, LANE, ADAPTATION, EFFORT, EFFORT_COUNT, WANTED = range(9)
-STATE_SIZE = 9
+SEEN = 4  # looks that are remembered, so that the policy may act on old ones
+# Where the ground's height is seen, m ahead of the pelvis at the source's size.
+SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])
 
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
 STIFFNESS = np.array([300.0, 300.0, 90.0, 225.0, 180.0, 0.0])
 DAMPING = np.array([15.0, 15.0, 4.0, 7.0, 5.0, 0.0])
-# Trust of the muscle solution in each joint's torque; hip rotation has no muscle of its own, the toes are passive.
+# Trust of the muscle solution in each joint's torque; hip rotation has a spring and no muscle of its own, the toes are
+# passive.
 RECRUIT = np.array([1.0, 1.0, 0.1, 1.0, 1.0, 0.0])
-
-
-@compiled
-def interpolate(table: Any, speeds: Any, speed: float, phase: float, out: Any) -> None:
-    """Reference at a speed and phase, linear in both, into out (CHANNELS,)."""
-    last = len(speeds) - 1
-    i = 0
-    while i < last - 1 and speed > speeds[i + 1]:
-        i += 1
-    u = min(1.0, max(0.0, (speed - speeds[i]) / (speeds[i + 1] - speeds[i])))
-    x = (phase % 1.0) * PHASES
-    k = int(x) % PHASES
-    w = x - int(x)
-    n = (k + 1) % PHASES
-    for c in range(CHANNELS):
-        low = table[i, k, c] * (1.0 - w) + table[i, n, c] * w
-        high = table[i + 1, k, c] * (1.0 - w) + table[i + 1, n, c] * w
-        out[c] = low * (1.0 - u) + high * u
 
 
 @compiled
@@ -139,8 +150,8 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
     qpos = view(pointers[QPOS], body.nq)
     qvel = view(pointers[QVEL], body.nv)
     ref = work.reference
-    interpolate(body.table, body.speeds, state[SPEED], state[PHASE], ref)
-    right_leads = state[PHASE] < 0.5
+    refer(body, state, work)
+    right_leads = state[LOOK_RIGHT] > 0.0
     rate = 1.0 / state[STRIDE_TIME]
     exo_torque(qpos, qvel, body, exo, work.exo_torque)
     for j in range(N_JOINTS):
@@ -168,6 +179,8 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
         MUSCLES_OF_LEG,
         JOINTS_OF_LEG,
     )
+    if body.impaired:  # the spinal cord has the last word
+        return
     act = view(pointers[ACT], N_MUSCLES)
     ctrl = view(pointers[CTRL], body.nu)
     for m in range(N_MUSCLES):
@@ -182,12 +195,36 @@ def forward(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, acti
     call(functions[FWD_POSITION], model, data)
     call(functions[FWD_VELOCITY], model, data)
     recruit(pointers, body, exo, state, action, work)
+    if body.impaired:
+        spinal(pointers, body.spinal, work.reflex, work.activation, body.timestep)
     ctrl = view(pointers[CTRL], body.nu)
     for i in range(len(exo.joint)):
         ctrl[exo.ctrl[i]] = exo.torque[i]
     call(functions[FWD_ACTUATION], model, data)
     call(functions[FWD_ACCELERATION], model, data)
     call(functions[FWD_CONSTRAINT], model, data)
+
+
+@compiled
+def move_on(body: Any, state: Any, x: float, dt: float, work: Any) -> None:
+    """Move the plan of the gait on by dt (s, of the person's own pace) for a pelvis at world x."""
+    if body.still:
+        move_posture(state, dt)
+        return
+    half = int(2.0 * state[PHASE])
+    passed = dt / state[STRIDE_TIME]
+    if state[KIND] == STRIDE:
+        # Speed glides to the chosen one until the foot lands, so that the reference has no jumps.
+        left = 0.5 - state[PHASE] % 0.5
+        state[SPEED] += (state[NEXT_SPEED] - state[SPEED]) * min(1.0, passed / max(passed, left))
+    state[PHASE] = (state[PHASE] + passed) % 1.0
+    if int(2.0 * state[PHASE]) != half:
+        next_step(body, state)
+    see_ground(body, state, x)
+    if state[BOUND] == 0.0:
+        # A striding person does not make up for every centimetre.
+        lag = state[FOOT_X] + work.reference[PELVIS + AHEAD] - x
+        state[FOOT_X] -= dt * lag / DRIFT_TIME
 
 
 @compiled
@@ -207,14 +244,12 @@ def advance(
     On entry and on return forces and accelerations belong to the present state (see `forward`).
     """
     model, data = pointers[MODEL], pointers[DATA]
-    qvel = view(pointers[QVEL], body.nv)
+    qpos, qvel = view(pointers[QPOS], body.nq), view(pointers[QVEL], body.nv)
     act = view(pointers[ACT], N_MUSCLES)
     dt = body.timestep
     for _ in range(steps):
         call(functions[EULER], model, data)
-        pace = 1.0 + PACE * action[CONTROLLED]
-        state[PHASE] = (state[PHASE] + dt * pace / state[STRIDE_TIME]) % 1.0
-        state[DRIFT] += dt * (state[SPEED] - qvel[0] - state[DRIFT] / DRIFT_TIME)
+        move_on(body, state, qpos[0], dt * (1.0 + PACE * action[CONTROLLED]), work)
         if len(exo.joint):
             for i in range(len(exo.joint)):
                 exo.velocity[i] = qvel[exo.dof[i]]
@@ -243,12 +278,12 @@ def advance(
 
 @compiled
 def keep_pace(pointers: Any, body: Any, state: Any, period: float) -> None:
-    """Trim the speed that policy and reference are told, so that the mean speed becomes the wanted one."""
-    if state[WANTED] <= 0.0:
+    """Trim the speed that the next steps are planned with, so that the mean speed becomes the wanted one."""
+    if state[WANTED] <= 0.0 or state[BOUND] > 0.0 or state[KIND] != STRIDE:
         return
     speed = view(pointers[QVEL], body.nv)[0]
-    trim = state[SPEED] - state[WANTED] + period * (state[WANTED] - speed) / PACE_TIME
-    state[SPEED] = state[WANTED] + min(PACE_LIMIT, max(-PACE_LIMIT, trim))
+    trim = state[TRIM] + period * (state[SPEED] - state[TRIM] - speed) / PACE_TIME
+    state[TRIM] = min(PACE_LIMIT, max(-PACE_LIMIT, trim))
 
 
 @compiled
@@ -263,47 +298,86 @@ def foot_forces(functions: Any, pointers: Any, body: Any, out: Any) -> None:
 
 @compiled
 def observe(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any, out: Any) -> None:
-    """What the policy sees (N_OBSERVATIONS,), told from the leading leg's side so that one policy serves both.
+    """What the policy sees (N_OBSERVATIONS,), as it was DELAY seconds ago.
 
-    Errors are relative to the reference at the present phase and commanded speed. Right leads in phase 0..0.5.
+    Told from the leading leg's side so that one policy serves both; errors are relative to the reference.
     """
+    now = work.seen[int(state[LOOKS]) % SEEN]
+    _look(functions, pointers, body, exo, state, action, work, now)
+    now[N_OBSERVATIONS] = 1.0 if state[PHASE] < 0.5 else 0.0
+    if state[LOOKS] == 0.0:
+        for k in range(SEEN):
+            work.seen[k, :] = now
+    late = min(SEEN - 2.0, state[DELAY] / POLICY_PERIOD)
+    whole = int(late)
+    u = late - whole
+    newer, older = work.seen[(int(state[LOOKS]) - whole) % SEEN], work.seen[(int(state[LOOKS]) - whole - 1) % SEEN]
+    if newer[N_OBSERVATIONS] != older[N_OBSERVATIONS]:
+        u = 1.0 if u > 0.5 else 0.0  # the legs have changed places between them
+    # The action belongs to the leg that was seen to lead.
+    state[LOOK_RIGHT] = older[N_OBSERVATIONS] if u > 0.5 else newer[N_OBSERVATIONS]
+    for i in range(N_OBSERVATIONS):
+        out[i] = (1.0 - u) * newer[i] + u * older[i]
+    state[LOOKS] += 1.0
+
+
+@compiled
+def _look(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any, out: Any) -> None:
     qpos = view(pointers[QPOS], body.nq)
     qvel = view(pointers[QVEL], body.nv)
     ref = work.reference
-    interpolate(body.table, body.speeds, state[SPEED], state[PHASE], ref)
+    refer(body, state, work)
     right_leads = state[PHASE] < 0.5
     s = 1.0 if right_leads else -1.0
     rate = 1.0 / state[STRIDE_TIME]
     yaw, pitch, roll = euler_angles(qpos[3:7])
-    out[0] = 5.0 * (qpos[2] - body.ground - ref[PELVIS])
-    out[1] = 3.0 * (pitch + ref[PELVIS + 1])
-    out[2] = 3.0 * s * (roll - ref[PELVIS + 2])
-    out[3] = 3.0 * s * (yaw - ref[PELVIS + 3])
-    out[4] = qvel[0] - state[SPEED]
-    out[5] = s * qvel[1]
-    out[6] = qvel[2]
+    x, z = planned(body, state, work)
+    out[0] = 5.0 * (qpos[2] - z)
+    out[1] = 3.0 * (pitch + ref[PELVIS + TILT])
+    out[2] = 3.0 * s * (roll - ref[PELVIS + LIST])
+    out[3] = 3.0 * s * (yaw - ref[PELVIS + ROTATION])
+    out[4] = qvel[0] - rate * ref[PELVIS_SLOPE + AHEAD]
+    out[5] = s * (qvel[1] - rate * ref[PELVIS_SLOPE + LEFT])
+    out[6] = qvel[2] - rate * ref[PELVIS_SLOPE] - state[GRADE] * qvel[0]
     out[7] = 0.3 * s * qvel[3]
     out[8] = 0.3 * qvel[4]
     out[9] = 0.3 * s * qvel[5]
     half = 4.0 * np.pi * state[PHASE]
     out[10], out[11] = np.sin(half), np.cos(half)
     out[12] = state[SPEED] / np.sqrt(body.scale) - 1.2
-    out[13] = 2.0 * state[DRIFT]
-    out[14] = 2.0 * s * min(0.5, max(-0.5, qpos[1] - state[LANE]))
+    out[13] = 5.0 * min(0.3, max(-0.3, x - qpos[0]))
+    out[14] = 3.0 * s * min(0.4, max(-0.4, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
     foot_forces(functions, pointers, body, work.foot_force)
     exo_torque(qpos, qvel, body, exo, work.exo_torque)
     weight = 9.81 * body.mass
-    for place in range(2):
-        leg = place if right_leads else 1 - place
+    place = view(pointers[XPOS], 3 * body.nbody)
+    for order in range(2):
+        leg = order if right_leads else 1 - order
         for k in range(5):
             j = leg * JOINTS_OF_LEG + k
-            out[15 + 5 * place + k] = 3.0 * (qpos[body.qpos[j]] - ref[ANGLE + j])
-            out[25 + 5 * place + k] = 0.2 * (qvel[body.dof[j]] - ref[SLOPE + j] * rate)
-        out[35 + place] = work.foot_force[leg, 2] / weight
+            out[15 + 5 * order + k] = 3.0 * (qpos[body.qpos[j]] - ref[ANGLE + j])
+            out[25 + 5 * order + k] = 0.2 * (qvel[body.dof[j]] - ref[SLOPE + j] * rate)
+        out[35 + order] = work.foot_force[leg, 2] / weight
         for i, k in enumerate((0, 3, 4)):
-            out[37 + 3 * place + i] = 2.0 * work.exo_torque[leg * JOINTS_OF_LEG + k] / body.mass
-        out[43 + place] = 2.0 * qpos[body.qpos[leg * JOINTS_OF_LEG + 5]]
+            out[37 + 3 * order + i] = 2.0 * work.exo_torque[leg * JOINTS_OF_LEG + k] / body.mass
+        out[43 + order] = 2.0 * qpos[body.qpos[leg * JOINTS_OF_LEG + 5]]
+        foothold = state[FOOT_X] - (state[BACK] if order == 1 else 0.0)
+        out[45 + order] = 4.0 * min(0.5, max(-0.5, place[3 * body.calcn[leg]] - foothold))
+        for k in range(5):
+            out[47 + 5 * order + k] = body.weakness[leg, k]
+    out[57] = 4.0 * state[GRADE]
+    out[58], out[59] = 5.0 * state[RISE_BACK] / body.scale, 5.0 * state[RISE_NEXT] / body.scale
+    out[60] = state[STRIDE_TIME] / np.sqrt(body.scale) - 1.3 if not body.still else 0.0
+    for k in range(len(SCAN)):
+        seen = ground_height(body.terrain, qpos[0] + SCAN[k] * body.scale) - state[GROUND]
+        out[61 + k] = 3.0 * min(0.5, max(-0.5, seen - state[GRADE] * SCAN[k] * body.scale))
     for a in range(N_ACTIONS):
-        out[45 + a] = action[a]
+        out[67 + a] = action[a]
+    out[78] = state[BOUND]
+    out[79] = state[WANTED] - state[SPEED]
+    out[80] = 10.0 * state[DELAY]
+    if body.still:
+        seat = view(pointers[CFRC_EXT], 6 * body.nbody)[6 * PELVIS_BODY + 5]
+        see_posture(body, state, ref, seat, out)
     for i in range(N_OBSERVATIONS):
         out[i] = min(5.0, max(-5.0, out[i]))

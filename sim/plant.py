@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..controllers.config import require_known
 from ..controllers.device import DeviceDescription
 from ..controllers.interface import SensorFrame
 from .batch import has_fallen, settle
@@ -14,11 +16,15 @@ from .body import SIDED_JOINTS, SIDED_MUSCLES, Embodiment, physics_steps
 from .bridge import functions
 from .compiled import compiled
 from .gait_task import load_gait_task
-from .nervous import LANE, N_OBSERVATIONS, POLICY_PERIOD, SPEED, STRIDE_TIME, WANTED, advance, keep_pace, observe
+from .impairments import Impairment
+from .nervous import N_OBSERVATIONS, POLICY_PERIOD, advance, keep_pace, observe
 from .person import Subject
 from .policy import act, load_policy
+from .posture_plan import POSTURES, STAND
 from .reference import load_reference
 from .sensors import FaultInjector, SensorFault, SensorSuite, SensorTruth
+from .state import GOAL, LANE, WANTED
+from .terrain import LEVEL, Terrain
 from .truth import BLOCKS, ROW, read_truth
 
 FloatArray = NDArray[np.float64]
@@ -58,7 +64,7 @@ def _control_period(
         clock[0] -= now
         left -= now
     read_truth(functions, pointers, body, exo, limits, state, work, row)
-    return bool(has_fallen(pointers, body, work))
+    return bool(has_fallen(pointers, body, state, work))
 
 
 class Plant:
@@ -66,18 +72,21 @@ class Plant:
 
     device: what is worn, or None. gait: a shipped gait (its policy and reference). adaptation: share of the exo's
     torque that the nervous system expects, 0 (naive) to 1 (adapted, as after practice). faults: sensor faults.
-    rng: all randomness of the run comes from it. Physics runs in steps of at most 2 ms that divide the control period.
+    terrain: the ground along the way. impairments: what the person suffers from. Physics runs in steps of at most 2 ms that
+    divide the control period.
     """
 
     def __init__(
         self,
         subject: Subject,
         device: DeviceDescription | None,
-        gait: str = "level_walk",
+        gait: str = "walk",
         adaptation: float = 1.0,
         control_rate_hz: float | None = None,
         faults: tuple[SensorFault, ...] = (),
         policy: str | None = None,
+        terrain: Terrain = LEVEL,
+        impairments: Sequence[Impairment] = (),
     ) -> None:
         rate = control_rate_hz or (device.control_rate_hz if device else 200.0)
         self.rate, self.subject, self.device, self.gait = rate, subject, device, gait
@@ -86,7 +95,7 @@ class Plant:
         self.steps = physics_steps(rate)
         timestep = 1.0 / rate / self.steps
         self.policy_steps = max(1, round(POLICY_PERIOD / timestep))
-        self.person = Embodiment(subject, device, load_reference(self.task.reference), timestep)
+        self.person = Embodiment(subject, device, load_reference(self.task.reference), timestep, terrain, impairments)
         self.network = load_policy(policy or gait).network
         model = self.person.model
         self._limits = np.array(
@@ -117,10 +126,17 @@ class Plant:
         start = BLOCKS["excitation"][0]
         self._emg = np.array([start + SIDED_MUSCLES.index(m) for m in muscles], dtype=np.int64)
 
-    def reset(self, speed: float, rng: np.random.Generator, phase: float | None = None) -> SensorFrame | None:
-        """Start a run at a walking speed (m/s) and gait phase (default: random); returns the first frame."""
-        person = self.person
-        person.place(float(rng.random()) if phase is None else phase, speed, self.adaptation)
+    def reset(
+        self, speed: float, rng: np.random.Generator, phase: float | None = None, x: float = 0.0, posture: str = "stand"
+    ) -> SensorFrame | None:
+        """Start a run at a walking speed (m/s) and gait phase (default: random) near world x; the first frame.
+
+        posture: in which a person who does not walk begins: `stand`, `sit` or `squat`.
+
+        All randomness of the run comes from rng.
+        """
+        person, here = self.person, self._posture(posture)
+        person.place(float(rng.random()) if phase is None else phase, speed, self.adaptation, x, (here, here))
         settle(self._functions, person.pointers, person.body, person.exo, person.state, person.action, person.work)
         self._clock[0] = 0
         self._command[:] = 0.0
@@ -147,11 +163,21 @@ class Plant:
         return self.ticks / self.rate
 
     def command_speed(self, speed: float) -> None:
-        """Ask the person to walk at another speed (m/s) from now on."""
-        state = self.person.state
-        state[SPEED] += speed - state[WANTED]
-        state[WANTED] = speed
-        state[STRIDE_TIME] = self.person.reference.stride_time(speed, self.subject.scale)
+        """Ask the person for another speed (m/s): the coming steps go there, by at most 0.4 m/s^2 upwards."""
+        self.person.state[WANTED] = speed
+
+    def command_posture(self, posture: str) -> None:
+        """Ask a person who does not walk to `stand`, `sit` or `squat`; a movement that is under way is ended first.
+
+        Raises ValueError for a gait that walks and for another posture, naming the nearest.
+        """
+        self.person.state[GOAL] = self._posture(posture)
+
+    def _posture(self, posture: str) -> int:
+        require_known("posture", [posture], POSTURES)
+        if posture != POSTURES[STAND] and not self.person.reference.still:
+            raise ValueError(f"the gait {self.gait!r} walks: it has no posture {posture!r}")
+        return POSTURES.index(posture)
 
     def change_lane(self, y: float) -> None:
         """Ask the person to walk on the line at world y (m)."""

@@ -44,6 +44,7 @@ _FAMILIES = {
     "force/{name}": "N",
     "grf/[rl]/[xyz]": "N",
     "cop/[rl]/[xy]": "m",
+    "seat/z": "N",
     "imu/{name}/a[xyz]": "m/s^2",
     "imu/{name}/g[xyz]": "rad/s",
     "emg/{name}": "V",

@@ -15,6 +15,7 @@ from .metabolics import MuscleEnergetics, metabolic_rates
 from .modes import stances, walking_modes
 from .muscle_paths import SPECIFIC_TENSION
 from .plant import Plant
+from .posture_plan import POSTURE_MODES
 from .recording import Recording
 from .sensors import raw_emg
 from .terrain import ground_height, ground_slope
@@ -113,6 +114,8 @@ class RunLog:
         columns |= _named(rows, "force", "force/{}", SIDED_MUSCLES)
         columns |= _named(rows, "grf", "grf/{}", [f"{s}/{a}" for s in SIDES for a in "xyz"])
         columns |= _named(rows, "cop", "cop/{}", [f"{s}/{a}" for s in SIDES for a in "xy"])
+        if plant.person.reference.still:
+            columns["seat/z"] = _block(rows, "seat")[:, 0]
         pelvis = ("x", "y", "z", "qw", "qx", "qy", "qz", "vx", "vy", "vz", "wx", "wy", "wz")
         columns |= _named(rows, "pelvis", "pelvis/{}", pelvis)
         if plant.layout and plant.device:
@@ -141,6 +144,8 @@ class RunLog:
     def _modes(self, rows: FloatArray) -> NDArray[Any]:
         """(n,) the gait's mode; a walk's by the terrain that the feet tread."""
         plant = self.plant
+        if plant.person.reference.still:
+            return np.array(POSTURE_MODES)[_block(rows, "posture")[:, 0].astype(int)]
         if plant.task.mode != "walk":
             return np.full(len(rows), plant.task.mode)
         grf, cop = _block(rows, "grf"), _block(rows, "cop")

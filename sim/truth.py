@@ -38,8 +38,9 @@ from .bridge import (
 )
 from .compiled import compiled
 from .muscle_control import force_length, force_velocity
-from .nervous import N_JOINTS, N_MUSCLES, ROOT, exo_torque
+from .nervous import N_JOINTS, N_MUSCLES, PELVIS_BODY, ROOT, exo_torque
 from .person import FOOT_RADIUS
+from .posture_plan import mode_number
 from .state import PHASE, WANTED
 from .terrain import ground_height, ground_slope
 
@@ -68,6 +69,8 @@ for _name, _length in (
     ("pelvis", 13),
     ("phase", 1),
     ("command_speed", 1),
+    ("seat", 1),
+    ("posture", 1),
 ):
     BLOCKS[_name] = (_start, _length)
     _start += _length
@@ -77,7 +80,7 @@ _ANGLE, _VELOCITY, _MUSCLE, _LIGAMENT, _EXO = (BLOCKS[n][0] for n in ("angle", "
 _ACTIVATION, _EXCITATION, _FORCE = (BLOCKS[n][0] for n in ("activation", "excitation", "force"))
 _ACTIVE, _FIBRE, _FIBRE_VELOCITY = (BLOCKS[n][0] for n in ("active_force", "fibre_length", "fibre_velocity"))
 _GRF, _COP, _FOOT_COP, _PELVIS = (BLOCKS[n][0] for n in ("grf", "cop", "foot_cop", "pelvis"))
-_PHASE, _SPEED = BLOCKS["phase"][0], BLOCKS["command_speed"][0]
+_PHASE, _SPEED, _SEAT, _POSTURE = (BLOCKS[n][0] for n in ("phase", "command_speed", "seat", "posture"))
 
 
 @compiled
@@ -131,6 +134,8 @@ def read_truth(
         row[_PELVIS + 7 + i] = qvel[i]
     row[_PHASE] = state[PHASE]
     row[_SPEED] = state[WANTED]
+    row[_SEAT] = view(pointers[CFRC_EXT], 6 * body.nbody)[6 * PELVIS_BODY + 5]
+    row[_POSTURE] = mode_number(state) if body.still else 0.0
 
 
 @compiled

@@ -1,0 +1,149 @@
+"""Who stays on their feet: 32 people a condition, none of them met in training, in an unpowered exoskeleton.
+
+    python benchmarks/survival.py [--only WORD] [--starts 32] [--seconds 20] [--json FILE]
+
+Every start has another body, another place in the gait and a small random velocity. Pushes act on the pelvis for 0.2 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from exotwin.scenarios.catalogue import find_device
+from exotwin.sim.gait_env import GaitBatch
+from exotwin.sim.gait_task import GaitTask
+from exotwin.sim.impairments import KINDS, Impairment
+from exotwin.sim.nervous import N_ACTIONS, POLICY_PERIOD
+from exotwin.sim.policy import act, load_policy
+from exotwin.sim.state import DELAY, WANTED
+from exotwin.sim.subjects import sample_subjects
+from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain, load_terrain
+from rich.console import Console
+from rich.table import Table
+
+HELD_OUT = 70_000  # seeds from here on are never trained with
+SETTLED = 3.0  # s before a push or a change of speed
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing to survive. start: range of world x (m). speeds: (m/s) at the start and, if two, from 8 s on."""
+
+    name: str
+    terrain: Terrain = LEVEL
+    speeds: tuple[float, ...] = (1.2,)
+    start: tuple[float, float] = (0.0, 0.0)
+    push: tuple[float, float] = (0.0, 0.0)  # N forward, left
+    seconds: float | None = None
+    goal: float = 97.0
+    impairments: tuple[Impairment, ...] = ()
+
+
+def _flight(rise: float, tread: float, count: int = 30) -> Terrain:
+    return Terrain([Level(length_m=1.0), Stairs(rise_m=rise, tread_m=tread, count=count), Level(length_m=5.0)])
+
+
+def _slope(degrees: float, length: float = 60.0) -> Terrain:
+    return Terrain([Level(length_m=1.0), Ramp(slope_deg=degrees, length_m=length), Level(length_m=5.0)])
+
+
+def conditions() -> list[Condition]:
+    """Everything that a shipped walking policy is asked to survive."""
+    out = [Condition(f"level {v:.1f} m/s", speeds=(v,)) for v in (0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8)]
+    out += [Condition(f"level {a:.1f} to {b:.1f} m/s", speeds=(a, b)) for a, b in ((0.7, 1.6), (1.6, 0.7))]
+    for degrees in (5, 10, -5, -10):
+        out.append(Condition(f"ramp {degrees:+d} deg", _slope(degrees), (1.1,), (2.0, 10.0)))
+        word = "up" if degrees > 0 else "down"
+        out.append(Condition(f"level to ramp {word} {abs(degrees)} deg", _slope(degrees), (1.1,), (-2.5, -1.0)))
+        out.append(Condition(f"ramp {word} {abs(degrees)} deg to level", _slope(degrees, 6.0), (1.1,), (3.0, 5.0)))
+    for word, sign in (("up", 1), ("down", -1)):
+        for rise, tread in ((0.15, 0.31), (0.165, 0.30), (0.18, 0.28)):
+            out.append(Condition(f"stairs {word} {100 * rise:.1f} x {100 * tread:.0f} cm", _flight(sign * rise, tread),
+                                 (1.0,), (1.5, 2.5)))  # fmt: skip
+        out.append(Condition(f"level to stairs {word}", _flight(sign * 0.165, 0.30, 8), (1.0,), (-2.5, -1.0)))
+        out.append(Condition(f"stairs {word} to level", _flight(sign * 0.165, 0.30, 6), (1.0,), (1.5, 2.0)))
+    out.append(Condition("circuit", load_terrain("circuit"), (1.1,), (0.0, 0.5), seconds=75.0))
+    for name, push in (("forward", (100.0, 0.0)), ("backward", (-100.0, 0.0)), ("left", (0.0, 100.0)),
+                       ("right", (0.0, -100.0))):  # fmt: skip
+        out.append(Condition(f"push {name} 100 N", push=push, goal=90.0))
+    out.append(Condition("drift over 60 s", seconds=60.0))
+    for kind in KINDS:
+        ill = (Impairment(kind=kind, severity=0.5),)
+        out.append(Condition(f"{kind} 0.5", speeds=(0.9,), goal=90.0, impairments=ill))
+    return out
+
+
+def survive(condition: Condition, starts: int, seconds: float) -> dict[str, float]:
+    """Share that stays up (%), median time of falls (s), and drift of those who stay up."""
+    device = find_device("hip_knee_ankle")
+    task = GaitTask(name="survival", reference="walk", mode="walk", speed=(1.2, 1.2), devices={device.name: starts},
+                    assist_probability=0.0, start_on_way=0.0, speed_change_every_s=1e9)  # fmt: skip
+    rng = np.random.default_rng(HELD_OUT)
+    people = [(s, condition.terrain, condition.impairments) for s in sample_subjects(starts, HELD_OUT)]
+    batch = GaitBatch(task, device, people, rng)
+    network = load_policy("walk").network
+    for i in range(starts):
+        batch.start(i, condition.speeds[0], float(rng.uniform(*condition.start)))
+        batch.state[i, DELAY] = batch.people[i].delay
+    limit = condition.seconds or seconds
+    fell = np.full(starts, np.inf)
+    actions = np.zeros((starts, N_ACTIONS))
+    begun = np.array([p.data.qpos[0] for p in batch.people])
+    for k in range(round(limit / POLICY_PERIOD)):
+        now = k * POLICY_PERIOD
+        for i in np.flatnonzero(np.isinf(fell)):
+            act(network, batch.observations[i], actions[i])
+        pushed = SETTLED <= now < SETTLED + 0.2
+        batch.push[:, :2], batch.push_left[:] = (condition.push if pushed else (0.0, 0.0)), 1.0
+        if len(condition.speeds) > 1 and now >= SETTLED:
+            batch.state[:, WANTED] = condition.speeds[1]
+        batch.step(actions)
+        fell[batch.fallen & np.isinf(fell)] = now
+        if not np.isinf(fell).any():
+            break
+    up = np.isinf(fell)
+    aside = np.array([abs(p.data.qpos[1]) for p in batch.people])[up]
+    way = np.array([p.data.qpos[0] for p in batch.people])[up] - begun[up]
+    return {
+        "survived": 100.0 * float(up.mean()),
+        "fall_s": float(np.median(fell[~up])) if (~up).any() else float("nan"),
+        "aside_m": float(aside.max()) if up.any() else float("nan"),
+        "speed_mps": float(way.mean() / limit) if up.any() else float("nan"),
+        "goal": condition.goal,
+    }
+
+
+def main() -> None:
+    """Run all conditions and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="conditions whose name holds this")
+    parser.add_argument("--starts", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    chosen = [c for c in conditions() if args.only in c.name]
+    table = Table("condition", "survived %", "goal %", "median fall s", "furthest aside m", "mean speed m/s")
+    results = {}
+    console = Console()
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(survive, c, args.starts, args.seconds) for c in chosen]
+        for condition, job in zip(chosen, jobs, strict=True):
+            r = results[condition.name] = job.result()
+            met = r["survived"] >= r["goal"]
+            table.add_row(condition.name, f"{'' if met else '[red]'}{r['survived']:.0f}", f"{r['goal']:.0f}",
+                          f"{r['fall_s']:.1f}", f"{r['aside_m']:.2f}", f"{r['speed_mps']:.2f}")  # fmt: skip
+            console.print(f"{condition.name}: {r['survived']:.0f} %")
+    console.print(table)
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Builds the cells of the walking reference: every speed, slope, stair and transition, fitted to this body.
+
+Run ``python -m exotwin.sim.gait_cells``; it writes ``assets/gait/walk.npz`` in a few minutes.
+"""
+
+from __future__ import annotations
+
+import copy
+from concurrent.futures import ProcessPoolExecutor
+from importlib.resources import files
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from .gait_targets import PUBLISHED_SCALE, heel_from_edge, stairs, walking
+from .motion_fit import HALF, FitBody, FloatArray, Motion, MotionFit, Splines, Targets
+from .person import FOOT_RADIUS
+from .reference import CHANNELS, cell_of
+
+# Published speeds (m/s) and their names; the first two bend the slowest published walk.
+SPEEDS = (0.45, 0.65, 0.84, 1.20, 1.49, 1.95)
+CONDITIONS = ("very_slow", "very_slow", "very_slow", "free", "medium", "fast")
+SLOPES = (-10.0, -5.0, 0.0, 5.0, 10.0)  # deg
+RISES = (0.125, 0.165, 0.205)  # m, of the source's size
+TREADS = (0.25, 0.29, 0.34)  # m
+APPROACH = 0  # index of the speed at which stairs are met and left
+KNOTS = 24
+
+
+def start_pose(body: FitBody, t: Targets) -> FloatArray:
+    """(HALF + 1, 18) the target angles, the pelvis high enough for the lower foot to rest."""
+    q = np.zeros((HALF + 1, 18))
+    q[:HALF, :6], q[:HALF, 6:] = t.root, t.angles
+    for s in range(HALF):
+        phase = s / HALF
+        q[s, 0] = phase * t.lengths[1]
+        lowest = body.kinematics(q[s])[:, :5, 2].min(axis=1) - FOOT_RADIUS
+        # On stairs the trailing foot hangs lower or higher: the leading foot, which carries, decides there.
+        q[s, 2] = -(lowest[0] if t.rise != (0.0, 0.0) else lowest.min())
+    q[HALF] = mirrored(q[0])
+    q[HALF, 0] += t.lengths[1]
+    q[HALF, 2] += t.rise[1]
+    if t.slope:
+        q[:, 2] += q[:, 0] * np.tan(t.slope)
+    t.root[:, 0] = q[:HALF, 0] - np.arange(HALF) / HALF * t.lengths[1]
+    climb = t.rise[1] + t.lengths[1] * np.tan(t.slope)
+    t.root[:, 2] = np.mean(q[:HALF, 2] - np.arange(HALF) / HALF * climb)
+    return q
+
+
+def mirrored(q: FloatArray) -> FloatArray:
+    """Coordinates (..., 18) with the legs exchanged."""
+    sign = np.array([1, -1, 1, 1, -1, -1])
+    return np.concatenate([q[..., :6] * sign, q[..., 12:], q[..., 6:12]], axis=-1)
+
+
+def fit_periodic(body: FitBody, t: Targets, like: Motion | None = None) -> Motion:
+    """The steady gait of these targets, sought from a neighbouring one if there is one.
+
+    From the bare targets the search ends, for some gaits, in one whose stance foot hops forward.
+    """
+    start = start_pose(body, t)
+    if like is not None:
+        start = like.q.copy()
+        start[:, 0] *= t.lengths[1] / like.length
+        start[:, 2] += (np.tan(t.slope) - like.slope) * start[:, 0]
+        t.root[:, 0] = start[:HALF, 0] - np.arange(HALF) / HALF * t.lengths[1]
+    return MotionFit(body, t, Splines(t.half_time, KNOTS)).solve(start, iterations=60)
+
+
+def fit_between(body: FitBody, before: Motion, after: Motion, like: Targets, length: float, rise: tuple[float, float],
+                half_time: float) -> Motion:  # fmt: skip
+    """The half cycle that leads from the start of `before` to the end of `after`.
+
+    like: targets whose scales and stair geometry are taken. length: to the next foothold, m.
+    """
+    t = copy.deepcopy(like)
+    u = np.linspace(0.0, 1.0, HALF + 1)[:, None] ** 2 * (3 - 2 * np.linspace(0.0, 1.0, HALF + 1)[:, None])
+    q = (1 - u) * before.q + u * after.q
+    t.lengths, t.rise, t.half_time = (before.length, length), rise, half_time
+    t.angles, t.moments = q[:HALF, 6:].copy(), ((1 - u) * before.moments + u * after.moments)[:HALF]
+    t.root = q[:HALF, :6].copy()
+    loads = ((1 - u)[:, :, None] * before.loads + u[:, :, None] * after.loads)[:HALF]
+    t.forces = loads[:, :, [0, 2]]
+    t.angle_scale, t.moment_scale = t.angle_scale * 1.5, t.moment_scale * 2.0
+    # Rates by time are those of the neighbours, which may take another time over their half cycle.
+    ends = (
+        np.stack([before.q[0], before.dq[0], before.ddq[0]]),
+        np.stack([after.q[-1], after.dq[-1], after.ddq[-1]]),
+    )
+    fit = MotionFit(body, t, Splines(half_time, KNOTS, ends))
+    return fit.solve(q, iterations=40)
+
+
+def _walk(slope: float, k: int, like: Motion | None) -> Motion:
+    t = walking(SPEEDS[k] / np.sqrt(PUBLISHED_SCALE), CONDITIONS[k], slope)
+    if k < SPEEDS.index(0.84):
+        # Slower than any published speed: shorter steps, so the angles are only a hint.
+        t.angle_scale *= 1.5
+        shrink = (SPEEDS[k] / 0.84) ** 0.5
+        for j in (0, 6):
+            mean = t.angles[:, [0, 6]].mean()
+            t.angles[:, j] = mean + shrink * (t.angles[:, j] - mean)
+    return fit_periodic(FitBody(), t, like)
+
+
+def _level_walks() -> list[Motion]:
+    """Every speed on level ground, each sought from its neighbour, beginning at a comfortable one."""
+    middle = SPEEDS.index(1.20)
+    found = {middle: _walk(0.0, middle, None)}
+    for k in [*range(middle - 1, -1, -1), *range(middle + 1, len(SPEEDS))]:
+        found[k] = _walk(0.0, k, found[k + 1 if k < middle else k - 1])
+    return [found[k] for k in range(len(SPEEDS))]
+
+
+def _slopes(job: tuple[int, Motion]) -> list[Motion]:
+    """All slopes at one speed, each sought from the gentler one."""
+    k, level = job
+    found = {0.0: level}
+    for slope in sorted(SLOPES, key=abs):
+        if slope:
+            gentler = min((s for s in found if s * slope >= 0.0), key=lambda s: abs(s - slope))
+            found[slope] = _walk(slope, k, found[gentler])
+    return [found[slope] for slope in SLOPES]
+
+
+def _stairs(job: tuple[int, float, float, Motion]) -> list[Motion]:
+    direction, rise, tread, level = job
+    body, rise = FitBody(), direction * rise
+    t = stairs(rise, tread)
+    cycle = fit_periodic(body, t)
+    time = (cycle.half_time + level.half_time) / 2.0
+    first = fit_between(body, level, cycle, t, tread, (0.0, rise), time)
+    last = fit_between(body, cycle, level, t, level.length, (rise, 0.0), time)
+    return [first, cycle, last]
+
+
+def build(workers: int = 2) -> dict[str, FloatArray]:
+    """All cells: walk (slopes, speeds), stairs (down and up, first-cycle-last, rises, treads), and their grids."""
+    levels = _level_walks()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        by_speed = list(pool.map(_slopes, enumerate(levels)))
+        for k, motions in enumerate(by_speed):
+            for slope, motion in zip(SLOPES, motions, strict=True):
+                print(slope, SPEEDS[k], {n: round(v, 1) for n, v in motion.residual.items()}, flush=True)
+        level = levels[APPROACH]
+        jobs = [(d, r, t, level) for d in (-1, 1) for r in RISES for t in TREADS]
+        flights = []
+        for job, motions in zip(jobs, pool.map(_stairs, jobs), strict=True):
+            for kind, motion in zip(("first", "cycle", "last"), motions, strict=True):
+                print(job[:3], kind, {k: round(v, 1) for k, v in motion.residual.items()}, flush=True)
+            flights.append(motions)
+    walks = [by_speed[k][i] for i in range(len(SLOPES)) for k in range(len(SPEEDS))]
+    walk = np.stack([cell_of(m) for m in walks])
+    n_r, n_t = len(RISES), len(TREADS)
+    order = [[[[flights[(d * n_r + r) * n_t + t][k] for t in range(n_t)] for r in range(n_r)] for k in range(3)]
+             for d in range(2)]  # fmt: skip
+    stair = np.array([[[[cell_of(m) for m in row] for row in kind] for kind in way] for way in order])
+    stair_time = np.array([[[[m.half_time for m in row] for row in kind] for kind in way] for way in order])
+    return {
+        "walk": walk.reshape(len(SLOPES), len(SPEEDS), HALF + 1, CHANNELS),
+        "walk_time": np.array([m.half_time for m in walks]).reshape(len(SLOPES), len(SPEEDS)),
+        "slopes": np.tan(np.deg2rad(SLOPES)),
+        "speeds": np.array(SPEEDS) / np.sqrt(PUBLISHED_SCALE),
+        "stairs": stair,
+        "stairs_time": stair_time,
+        "rises": np.array(RISES),
+        "treads": np.array(TREADS),
+        "heel_from_edge": np.array([[heel_from_edge(d, t) for t in TREADS] for d in (-1, 1)]),
+    }
+
+
+def main() -> None:
+    """Build the shipped reference again."""
+    target = Path(str(files("exotwin.assets"))) / "gait" / "walk.npz"
+    cells = build()
+    np.savez_compressed(target, **{k: v.astype(np.float32) for k, v in cells.items()})
+    print(f"wrote {target.name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,566 @@
+"""Fits a motion to published curves so that this body can do it: no hidden force, feet that rest where they carry.
+
+A nonlinear least-squares problem over the splines of all 18 coordinates and the load under every sole sphere, half a
+gait cycle at a time (the other half is its mirror image). Residuals are the published angles, moments and ground
+forces in their standard deviations, the six root forces that nothing supplies (they must vanish), and the contact:
+a loaded sphere lies on the ground and does not slide, an unloaded one stays clear of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import BSpline
+
+from ..controllers.device import JOINTS, SIDES
+from .person import FOOT_RADIUS, PASSIVE_JOINT, SOURCE_STATURE, Subject, build_person
+
+FloatArray = NDArray[np.float64]
+
+HALF = 50  # samples in half a cycle
+ROOT = ("x", "y", "z", "tilt", "list", "rotation")
+ODD = (1, 4, 5)  # root coordinates that change sign with the side
+LATERAL = (1, 2)  # no joint is mirrored: the names of both legs mean the same
+N_ROOT, N_LEG = 6, 6
+N_SPHERES = 7
+DEGREE = 5
+G = 9.81
+# A sole that carries the body sinks this deep into the ground's compliance, m.
+SINK = 0.003
+
+
+@dataclass
+class Weights:
+    """How much each kind of residual counts; published curves are in standard deviations."""
+
+    angle: float = 1.0
+    moment: float = 1.0
+    force: float = 1.0
+    prior: float = 0.3
+    root: float = 100.0
+    contact: float = 6.0
+    slip: float = 4.0
+    clear: float = 10.0
+    negative: float = 30.0
+    toes: float = 2.0
+    smooth: float = 2e-3
+    load_smooth: float = 0.6
+    place: float = 5.0
+
+
+@dataclass
+class Targets:
+    """What a motion should look like over a half cycle, told from the leading (right) leg.
+
+    angles, moments: (HALF, 12) rad and Nm/kg, right leg then left; their scales (HALF, 12), inf where nothing is
+    published. root: (HALF, 6) prior of tilt, list, rotation, ... with scale. forces: (HALF, 2, 2) forward and upward
+    force of each foot in body weights with scale. half_time: s. lengths, rise: from the trailing foothold to the
+    leading one and from there to the next, m. slope: rad of the ground. heel_from_edge: heel's middle ahead of its
+    tread's rear edge, m. planted: share of the half cycle during which the leading heel must rest.
+    """
+
+    angles: FloatArray
+    angle_scale: FloatArray
+    moments: FloatArray
+    moment_scale: FloatArray
+    forces: FloatArray
+    force_scale: FloatArray
+    root: FloatArray
+    root_scale: FloatArray
+    half_time: float
+    lengths: tuple[float, float]
+    rise: tuple[float, float] = (0.0, 0.0)
+    slope: float = 0.0
+    heel_from_edge: float = 0.0
+    clearance: float = 0.015
+    planted: tuple[float, float] = (0.15, 0.5)
+    weights: Weights = field(default_factory=Weights)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A fitted half cycle at the source's size: values at HALF + 1 instants, the last one the start of the next half.
+
+    q, dq, ddq: (HALF + 1, 18) root (x ahead of the leading heel's foothold, y, z above that foothold, tilt, list,
+    rotation) then right (leading) and left leg; rad, m and their rates by time. moments: (HALF + 1, 12) Nm/kg.
+    loads: (HALF + 1, 2, 3) ground force of right and left foot in body weights.
+    """
+
+    q: FloatArray
+    dq: FloatArray
+    ddq: FloatArray
+    moments: FloatArray
+    loads: FloatArray
+    half_time: float
+    length: float
+    slope: float
+    residual: dict[str, float]
+
+
+class FitBody:
+    """The source-sized person on three slides and three hinges, for inverse dynamics and sole positions."""
+
+    def __init__(self, mass: float = 64.0) -> None:
+        spec = build_person(Subject(height_m=SOURCE_STATURE, mass_kg=mass))
+        spec.delete(spec.joint("root"))
+        root = spec.body("root")
+        axes = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, -1, 0), (1, 0, 0), (0, 0, 1))
+        for i, (name, axis) in enumerate(zip(ROOT, axes, strict=True)):
+            kind = mujoco.mjtJoint.mjJNT_SLIDE if i < 3 else mujoco.mjtJoint.mjJNT_HINGE
+            root.add_joint(name=f"root_{name}", type=kind, axis=axis)
+        root.pos = [0, 0, 0]
+        spec.option.disableflags |= (
+            mujoco.mjtDisableBit.mjDSBL_SPRING
+            | mujoco.mjtDisableBit.mjDSBL_DAMPER
+            | mujoco.mjtDisableBit.mjDSBL_LIMIT
+            | mujoco.mjtDisableBit.mjDSBL_CONTACT
+            | mujoco.mjtDisableBit.mjDSBL_ACTUATION
+        )
+        self.model = spec.compile()
+        self.data = mujoco.MjData(self.model)
+        m = self.model
+        names = [f"root_{n}" for n in ROOT] + [f"{j}_{s}" for s in SIDES for j in JOINTS]
+        self.dof = np.array([m.joint(n).dofadr[0] for n in names])
+        self.ranges = np.array([m.joint(n).range for n in names[6:]])
+        self.mass = float(m.body_subtreemass[0])
+        self.spheres = np.array(
+            [[m.geom(f"{b}_{s}_sole{i}").id for b, n in (("calcn", 5), ("toes", 2)) for i in range(n)] for s in SIDES]
+        )
+        self.foot = np.array([[m.body(f"{b}_{s}").id for b in ("calcn", "toes")] for s in SIDES])
+        self.owner = np.array([0] * 5 + [1] * 2)
+
+    def kinematics(self, q: FloatArray) -> FloatArray:
+        """Sphere centres (2, 7, 3) at coordinates q (18,)."""
+        self.data.qpos[self.dof] = q
+        mujoco.mj_kinematics(self.model, self.data)
+        return np.array(self.data.geom_xpos[self.spheres])
+
+    def jacobians(self) -> FloatArray:
+        """(2, 7, 3, 18) of the spheres at the last pose; needs `mj_comPos`."""
+        m, d = self.model, self.data
+        out = np.zeros((2, N_SPHERES, 3, 18))
+        jp, jr = np.zeros((3, m.nv)), np.zeros((3, m.nv))
+        for side in range(2):
+            for part in range(2):
+                body = self.foot[side, part]
+                mujoco.mj_jacBody(m, d, jp, jr, body)
+                for k in np.flatnonzero(self.owner == part):
+                    r = d.geom_xpos[self.spheres[side, k]] - d.xpos[body]
+                    cross = np.array([[0, -r[2], r[1]], [r[2], 0, -r[0]], [-r[1], r[0], 0]])
+                    out[side, k] = (jp - cross @ jr)[:, self.dof]
+        return out
+
+    def inverse(self, q: FloatArray, dq: FloatArray, ddq: FloatArray) -> FloatArray:
+        """Generalised forces (18,) that the motion needs, without contact."""
+        d = self.data
+        d.qpos[self.dof], d.qvel[self.dof], d.qacc[self.dof] = q, dq, ddq
+        mujoco.mj_inverse(self.model, d)
+        return np.array(d.qfrc_inverse[self.dof])
+
+
+class Splines:
+    """Maps parameters to values, rates and accelerations of the coordinates at the half cycle's samples.
+
+    periodic: the second half mirrors the first, so the whole cycle has `knots` control points a coordinate. Otherwise
+    the half cycle stands alone between a given start and end (value, rate and acceleration by time).
+    """
+
+    def __init__(self, half_time: float, knots: int, ends: tuple[FloatArray, FloatArray] | None = None) -> None:
+        self.half_time, self.ends = half_time, ends
+        self.base = np.zeros((3, HALF + 1, 18))
+        if ends is None:
+            self._periodic(knots)
+        else:
+            self._between(knots, ends)
+
+    def _design(self, t: FloatArray, x: FloatArray, count: int) -> list[FloatArray]:
+        columns = [BSpline(t, np.eye(count)[i], DEGREE) for i in range(count)]
+        return [np.stack([c.derivative(k)(x) if k else c(x) for c in columns], axis=1) for k in range(3)]
+
+    def _periodic(self, knots: int) -> None:
+        # Uniform periodic splines over the whole cycle: control points wrap round.
+        t = np.arange(-DEGREE, knots + DEGREE + 1) / knots
+        phase = np.arange(2 * HALF + 1) / (2 * HALF)
+        whole = self._design(t, phase, knots + DEGREE)
+        wrap = np.zeros((knots + DEGREE, knots))
+        wrap[np.arange(knots + DEGREE), np.arange(knots + DEGREE) % knots] = 1.0
+        period = 2 * self.half_time
+        basis = [b @ wrap / period**k for k, b in enumerate(whole)]
+        half = knots // 2
+        columns: list[tuple[int, FloatArray]] = []  # (coordinates touched, (3, HALF+1, 18) per unit of the parameter)
+        for c in range(N_ROOT):
+            sign = -1.0 if c in ODD else 1.0
+            for k in range(half):
+                unit = np.zeros((3, HALF + 1, 18))
+                for d in range(3):
+                    unit[d, :, c] = basis[d][: HALF + 1, k] + sign * basis[d][: HALF + 1, k + half]
+                columns.append((c, unit))
+        for j in range(N_LEG):
+            for k in range(knots):
+                unit = np.zeros((3, HALF + 1, 18))
+                for d in range(3):
+                    unit[d, :, 6 + j] = basis[d][: HALF + 1, k]
+                    unit[d, :, 12 + j] = basis[d][HALF:, k]
+                columns.append((6 + j, unit))
+        self.units = np.stack([u for _, u in columns])
+
+    def _between(self, knots: int, ends: tuple[FloatArray, FloatArray]) -> None:
+        count = knots // 2 + DEGREE
+        t = np.concatenate([np.zeros(DEGREE), np.linspace(0, 1, count - DEGREE + 1), np.ones(DEGREE)])
+        x = np.arange(HALF + 1) / HALF
+        basis = [b / self.half_time**k for k, b in enumerate(self._design(t, x, count))]
+        # The first and last three control points give value, rate and acceleration at the ends.
+        fixed = [0, 1, 2, count - 3, count - 2, count - 1]
+        at = np.stack([basis[d][i] for i in (0, HALF) for d in range(3)])[:, fixed]
+        wanted = np.concatenate([ends[0], ends[1]])  # (6, 18): value, rate, acceleration at start, then at end
+        control = np.linalg.solve(at, wanted)
+        for d in range(3):
+            self.base[d] = basis[d][:, fixed] @ control
+        free = [i for i in range(count) if i not in fixed]
+        units = []
+        for c in range(18):
+            for k in free:
+                unit = np.zeros((3, HALF + 1, 18))
+                for d in range(3):
+                    unit[d, :, c] = basis[d][:, k]
+                units.append(unit)
+        self.units = np.stack(units)
+
+    def motion(self, theta: FloatArray, drift: FloatArray) -> FloatArray:
+        """(3, HALF + 1, 18) coordinates, rates, accelerations; drift: (18,) m walked and climbed in the half cycle."""
+        out = self.base + np.tensordot(theta, self.units, axes=1)
+        out[0] += np.linspace(0, 1, HALF + 1)[:, None] * drift
+        out[1] += drift / self.half_time
+        return out
+
+    def fit(self, values: FloatArray) -> FloatArray:
+        """Parameters whose coordinates come nearest to values (HALF + 1, 18), the drift taken off."""
+        a = self.units[:, 0].reshape(len(self.units), -1).T
+        return np.asarray(np.linalg.lstsq(a, (values - self.base[0]).ravel(), rcond=None)[0])
+
+
+class MotionFit:
+    """The least-squares problem of one half cycle."""
+
+    def __init__(self, body: FitBody, targets: Targets, splines: Splines) -> None:
+        self.body, self.t, self.s = body, targets, splines
+        self.periodic = splines.ends is None
+        self.drift = np.zeros(18)
+        if self.periodic:
+            self.drift[0], self.drift[2] = targets.lengths[1], targets.rise[1]
+            if targets.slope:
+                self.drift[2] = targets.lengths[1] * np.tan(targets.slope)
+        # Loads: (HALF, 2 feet, 7 upward + 2 tangential) in body weights. In a periodic motion the whole cycle of one
+        # foot is the two halves, so nothing is shared and the same layout serves.
+        self.n_theta = len(splines.units)
+        self.n_load = HALF * 2 * 9
+        self.weight = body.mass * G
+        self.edge = 0.02  # m over which the edge of a step is softened
+
+    def ground(self, side: int, x: FloatArray, sample: int) -> tuple[FloatArray, FloatArray]:
+        """Height a foot of this side rests at and must clear at x (m): its own foothold's, and the surface there."""
+        t = self.t
+        phase = sample / HALF
+        if t.slope:
+            h = np.tan(t.slope) * x
+            return h, h
+        if t.rise == (0.0, 0.0):
+            return np.zeros_like(x), np.zeros_like(x)
+        # Footholds: leading at 0 (height 0), trailing at -length (-rise[0]), the next at +length (rise[1]).
+        if side == 0:
+            rest = np.zeros_like(x)
+        else:
+            middle = 0.5
+            rest = np.full_like(x, -t.rise[0] if phase < middle else t.rise[1])
+        # The surface's vertical edges, softened towards the lower side so that swing learns from them.
+        surface = np.full_like(x, -t.rise[0])
+        for rise, at in zip(t.rise, (-t.heel_from_edge, t.lengths[1] - t.heel_from_edge), strict=True):
+            ahead = (x - at + 0.035) / self.edge if rise > 0 else (x - at - 0.035 + self.edge) / self.edge
+            ahead = ahead + (0.0 if rise < 0 else (self.edge - 0.02) / self.edge)
+            surface = surface + rise * np.clip(ahead, 0.0, 1.0)
+        return rest, surface
+
+    def residuals(self, z: FloatArray, jacobian: bool = True) -> tuple[FloatArray, FloatArray | None]:
+        """Stacked residuals and their Jacobian by the unknowns (theta, loads)."""
+        t, w, body = self.t, self.t.weights, self.body
+        theta, loads = z[: self.n_theta], z[self.n_theta :].reshape(HALF, 2, 9)
+        y = self.s.motion(theta, self.drift)
+        units = self.s.units  # (P, 3, HALF+1, 18)
+        rows: list[FloatArray] = []
+        jac: list[FloatArray] = []
+        n = len(z)
+        self.detail = {}
+
+        def add(name: str, value: FloatArray, by_y: FloatArray | None, sample: int, by_load: FloatArray | None) -> None:
+            """by_y: (rows, 3, 18) by coordinates, rates, accelerations; by_load: (rows, 2, 9)."""
+            rows.append(value)
+            self.detail[name] = self.detail.get(name, 0.0) + float(value @ value)
+            if jacobian:
+                block = np.zeros((len(value), n))
+                if by_y is not None:
+                    block[:, : self.n_theta] = np.tensordot(by_y, units[:, :, sample], axes=([1, 2], [1, 2]))
+                if by_load is not None:
+                    start = self.n_theta + sample * 18
+                    block[:, start : start + 18] = by_load.reshape(len(value), 18)
+                jac.append(block)
+
+        for s in range(HALF):
+            q, dq, ddq = y[:, s]
+            load = loads[s]
+            value, d_y, d_load, sole, sole_rate, jac_sole = self._dynamics(q, dq, ddq, load, jacobian)
+            # Root forces that nothing supplies, per body weight (and metre).
+            scale = w.root / self.weight
+            add("root", scale * value[:6], scale * d_y[:6], s, scale * d_load[:6])
+            moments = value[6:] / body.mass
+            toes = np.array([5, 11])
+            k, c = PASSIVE_JOINT["mtp_extension"]
+            passive = moments[toes] + (k * q[6 + toes] + c * dq[6 + toes]) / body.mass
+            dy_toes = d_y[6 + toes] / body.mass
+            if jacobian:
+                for i, toe in enumerate(toes):
+                    dy_toes[i, 0, 6 + toe] += k / body.mass
+                    dy_toes[i, 1, 6 + toe] += c / body.mass
+            f_toes = w.toes / 0.05
+            add("toes", f_toes * passive, f_toes * dy_toes, s, f_toes * d_load[6 + toes] / body.mass)
+            f = w.moment / t.moment_scale[s]
+            add("moment", f * (moments - t.moments[s]), f[:, None, None] * d_y[6:] / body.mass, s,
+                f[:, None, None] * d_load[6:] / body.mass)  # fmt: skip
+            eye = np.zeros((18, 3, 18))
+            eye[np.arange(18), 0, np.arange(18)] = 1.0
+            f = w.angle / t.angle_scale[s]
+            add("angle", f * (q[6:] - t.angles[s]), f[:, None, None] * eye[6:], s, None)
+            f = w.prior / t.root_scale[s]
+            expected = t.root[s] + np.array([s / HALF * self.drift[i] for i in range(6)])
+            add("prior", f * (q[:6] - expected), f[:, None, None] * eye[:6], s, None)
+            rate = np.zeros((18, 3, 18))
+            rate[np.arange(18), 2, np.arange(18)] = 1.0
+            f = w.smooth * np.where(np.arange(18) < 3, 3.0, 1.0)
+            add("smooth", f * ddq, f[:, None, None] * rate, s, None)
+            # Ground force against the published one.
+            by = np.zeros((2, 2, 2, 9))
+            by[0, 0, 0, 7] = by[1, 0, 1, 7] = 1.0
+            by[0, 1, 0, :7] = by[1, 1, 1, :7] = 1.0
+            now = np.stack([[load[i, 7], load[i, :7].sum()] for i in range(2)])
+            f = w.force / t.force_scale[s]
+            add("force", (f * (now - t.forces[s])).ravel(), None, s, (f[:, :, None, None] * by).reshape(4, 2, 9))
+            side = load[:, 8]
+            by = np.zeros((2, 2, 9))
+            by[0, 0, 8] = by[1, 1, 8] = 1.0
+            add("force", 0.3 * side / 0.05, None, s, 0.3 * by / 0.05)
+            self._contact(add, s, sole, sole_rate, jac_sole, load)
+            limits = self._limits(q)
+            add("limits", 20.0 * limits[0], 20.0 * limits[1], s, None)
+        self._load_smoothness(loads, rows, jac, n, jacobian)
+        return np.concatenate(rows), np.concatenate(jac) if jacobian else None
+
+    def _limits(self, q: FloatArray) -> tuple[FloatArray, FloatArray]:
+        low, high = self.body.ranges.T
+        margin = 0.03
+        over = np.maximum(0.0, q[6:] - high + margin) - np.maximum(0.0, low + margin - q[6:])
+        by = np.zeros((12, 3, 18))
+        active = over != 0.0
+        by[np.arange(12), 0, 6 + np.arange(12)] = active
+        return over, by
+
+    def _contact(
+        self, add: Callable[..., None], s: int, sole: FloatArray, rate: FloatArray, jac: FloatArray, load: FloatArray
+    ) -> None:
+        t, w = self.t, self.t.weights
+        for side in range(2):
+            x = sole[side, :, 0]
+            rest, surface = self.ground(side, x, s)
+            lean = np.tan(t.slope)
+            n = load[side, :7]
+            up = jac[side, :, 2] - lean * jac[side, :, 0]  # (7, 18)
+            height = (sole[side, :, 2] - FOOT_RADIUS / np.cos(t.slope)) - rest
+            # A loaded sphere rests on its foothold.
+            gap = (height + SINK) / 0.01
+            positive = np.maximum(n, 0.0)
+            value = w.contact * positive * gap
+            by_y = np.zeros((7, 3, 18))
+            by_y[:, 0] = (w.contact * positive / 0.01)[:, None] * up
+            by_l = np.zeros((7, 2, 9))
+            by_l[np.arange(7), side, np.arange(7)] = w.contact * (n > 0) * gap
+            add("contact", value, by_y, s, by_l)
+            # and does not slide.
+            for axis in range(2):
+                v = rate[side, :, axis] / 0.1
+                by_y = np.zeros((7, 3, 18))
+                by_y[:, 1] = (w.slip * positive / 0.1)[:, None] * jac[side, :, axis]
+                by_l = np.zeros((7, 2, 9))
+                by_l[np.arange(7), side, np.arange(7)] = w.slip * (n > 0) * v
+                add("slip", w.slip * positive * v, by_y, s, by_l)
+            # Nothing sinks into the ground, and what swings stays clear of it.
+            phase = s / HALF
+            begin = 0.3 if t.rise != (0.0, 0.0) else 0.2
+            swings = side == 1 and begin < phase < 0.85
+            surface = surface if swings else rest
+            margin = t.clearance * min(1.0, (phase - begin) / 0.2, (0.85 - phase) / 0.1) if swings else -SINK - 0.002
+            above = (sole[side, :, 2] - FOOT_RADIUS / np.cos(t.slope)) - surface - margin
+            short = np.minimum(0.0, above)
+            by_y = np.zeros((7, 3, 18))
+            by_y[:, 0] = (w.clear / 0.01 * (above < 0))[:, None] * up
+            add("clear", w.clear * short / 0.01, by_y, s, None)
+            # The ground only pushes.
+            by_l = np.zeros((7, 2, 9))
+            by_l[np.arange(7), side, np.arange(7)] = w.negative * (n < 0)
+            add("negative", w.negative * np.minimum(0.0, n), None, s, by_l)
+            if side == 0 and t.planted[0] < phase < t.planted[1]:
+                by_y = np.zeros((2, 3, 18))
+                by_y[:, 0] = w.place * jac[side, :2, 0] / 0.01
+                add("place", w.place * sole[side, :2, 0] / 0.01, by_y, s, None)
+
+    def _load_smoothness(
+        self, loads: FloatArray, rows: list[FloatArray], jac: list[FloatArray], n: int, jacobian: bool
+    ) -> None:
+        w = self.t.weights.load_smooth / 0.1
+        if self.periodic:
+            # The right foot's second half is what the left foot carries now.
+            order = [(s, 0) for s in range(HALF)] + [(s, 1) for s in range(HALF)]
+            series = [order + order[:1]]
+            signs = np.ones(9)
+        else:
+            series = [[(s, side) for s in range(HALF)] for side in range(2)]
+            signs = np.ones(9)
+        for points in series:
+            for a, b in pairwise(points):
+                value = w * (loads[b] - loads[a]) * signs
+                if a[1] != b[1]:
+                    value[8] = w * (-loads[b][8] - loads[a][8])
+                rows.append(value)
+                if jacobian:
+                    block = np.zeros((9, n))
+                    for (s, side), sign in ((a, -1.0), (b, 1.0)):
+                        start = self.n_theta + s * 18 + side * 9
+                        block[np.arange(9), start + np.arange(9)] = w * sign
+                    if a[1] != b[1]:
+                        start = self.n_theta + b[0] * 18 + b[1] * 9
+                        block[8, start + 8] = -w
+                    jac.append(block)
+
+    def _dynamics(
+        self, q: FloatArray, dq: FloatArray, ddq: FloatArray, load: FloatArray, jacobian: bool
+    ) -> tuple[FloatArray, ...]:
+        """Inverse dynamics less the loads, (18,), with derivatives; sole positions, rates and Jacobians."""
+        body = self.body
+
+        def unbalanced(q: FloatArray, dq: FloatArray) -> tuple[FloatArray, FloatArray]:
+            need = body.inverse(q, dq, ddq)
+            jac = body.jacobians()
+            return need - self._pull(jac, load), jac
+
+        value, jac = unbalanced(q, dq)
+        mass = np.zeros((body.model.nv, body.model.nv))
+        mujoco.mj_fullM(body.model, body.data, mass)
+        sole = np.array(body.data.geom_xpos[body.spheres])
+        rate = jac @ dq
+        d_y = np.zeros((18, 3, 18))
+        d_load = np.zeros((18, 2, 9))
+        if jacobian:
+            d_y[:, 2] = mass[np.ix_(body.dof, body.dof)]
+            step = 1e-5
+            for i in range(18):
+                if i > 2:  # where the walker is changes nothing
+                    moved = q.copy()
+                    moved[i] += step
+                    d_y[:, 0, i] = (unbalanced(moved, dq)[0] - value) / step
+                    moved = dq.copy()
+                    moved[i] += step
+                    d_y[:, 1, i] = (body.inverse(q, moved, ddq) - self._pull(jac, load) - value) / step
+            for side in range(2):
+                for k in range(7):
+                    d_load[:, side, k] = -self.weight * jac[side, k, 2]
+                share = self._shares(load[side])
+                d_load[:, side, 7] = -self.weight * np.tensordot(share, jac[side, :, 0], axes=1)
+                d_load[:, side, 8] = -self.weight * np.tensordot(share, jac[side, :, 1], axes=1)
+        return value, d_y, d_load, sole, rate, jac
+
+    @staticmethod
+    def _shares(load: FloatArray) -> FloatArray:
+        # Tangential force acts under the middle of the foot: its place along the ground only matters for yaw.
+        return np.array([0.125, 0.125, 0.25, 0.25, 0.25, 0.0, 0.0])
+
+    def _pull(self, jac: FloatArray, load: FloatArray) -> FloatArray:
+        out = np.zeros(18)
+        for side in range(2):
+            out += self.weight * (load[side, :7] @ jac[side, :, 2])
+            share = self._shares(load[side])
+            out += self.weight * load[side, 7] * (share @ jac[side, :, 0])
+            out += self.weight * load[side, 8] * (share @ jac[side, :, 1])
+        return out
+
+    def initial_loads(self) -> FloatArray:
+        """Published ground force, rolled from heel to ball over stance."""
+        out = np.zeros((HALF, 2, 9))
+        for side in range(2):
+            for s in range(HALF):
+                phase = (s + (HALF if side == 1 else 0)) / (2 * HALF)
+                roll = np.clip((phase - 0.05) / 0.45, 0.0, 1.0)
+                up = max(0.0, self.t.forces[s, side, 1])
+                out[s, side, :7] = up * np.array(
+                    [(1 - roll) / 2, (1 - roll) / 2, 0.2 * roll, 0.35 * roll, 0.35 * roll, 0.05 * roll, 0.05 * roll]
+                )
+                out[s, side, 7] = self.t.forces[s, side, 0]
+        return out
+
+    def solve(self, start: FloatArray, iterations: int = 30, verbose: bool = False) -> Motion:
+        """Levenberg-Marquardt from coordinates start (HALF + 1, 18)."""
+        theta = self.s.fit(start - np.linspace(0, 1, HALF + 1)[:, None] * self.drift)
+        z = np.concatenate([theta, self.initial_loads().ravel()])
+        if self.t.rise != (0.0, 0.0):
+            # Steps are hard to see for a gradient: first as ramps, then as they are.
+            clear = self.t.weights.clear
+            for self.edge, self.t.weights.clear in ((0.2, 1.0), (0.1, 3.0), (0.05, 5.0)):
+                z = self._descend(z, 12, verbose)
+            self.edge, self.t.weights.clear = 0.02, clear
+        return self._motion(self._descend(z, iterations, verbose))
+
+    def _descend(self, z: FloatArray, iterations: int, verbose: bool) -> FloatArray:
+        damping = 1e-2
+        value, jac = self.residuals(z)
+        cost = float(value @ value)
+        for iteration in range(iterations):
+            assert jac is not None
+            hessian, gradient = jac.T @ jac, jac.T @ value
+            improved = False
+            for _ in range(14):
+                step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian) + 1e-6), -gradient)
+                trial = z + step
+                new = self.residuals(trial, jacobian=False)[0]
+                new_cost = float(new @ new)
+                if new_cost < cost:
+                    improved = True
+                    break
+                damping *= 3.0
+            if not improved:
+                break
+            gain = (cost - new_cost) / cost
+            z, cost = trial, new_cost
+            damping = max(1e-6, damping / 3.0)
+            value, jac = self.residuals(z)
+            if verbose:
+                print(iteration, round(cost, 1), {k: round(v, 1) for k, v in self.detail.items()}, flush=True)
+            if gain < 2e-3:
+                break
+        return z
+
+    def _motion(self, z: FloatArray) -> Motion:
+        theta, loads = z[: self.n_theta], z[self.n_theta :].reshape(HALF, 2, 9)
+        y = self.s.motion(theta, self.drift)
+        moments = np.zeros((HALF + 1, 12))
+        force = np.zeros((HALF + 1, 2, 3))
+        for s in range(HALF):
+            moments[s] = self._dynamics(*y[:, s], loads[s], False)[0][6:] / self.body.mass
+            force[s, :, 0], force[s, :, 1] = loads[s, :, 7], loads[s, :, 8]
+            force[s, :, 2] = loads[s, :, :7].sum(1)
+        if self.periodic:
+            moments[HALF] = np.concatenate([moments[0, 6:], moments[0, :6]])
+            force[HALF] = force[0, ::-1] * np.array([1, -1, 1])
+        else:
+            moments[HALF], force[HALF] = moments[HALF - 1], force[HALF - 1]
+        return Motion(y[0], y[1], y[2], moments, force, self.t.half_time, self.t.lengths[1], float(np.tan(self.t.slope)), dict(self.detail))
