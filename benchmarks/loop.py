@@ -1,6 +1,7 @@
 """Real-time factor of the closed loop on one core and what takes the time: `python benchmarks/loop.py`.
 
-Runs the estimator arm of a scenario as `exotwin run` does, and converts and writes its recording. Physics and nervous
+Runs the estimator arm of a scenario as `exotwin run` does, over its own or another terrain, and converts and writes its
+recording. Physics and nervous
 system share one compiled call; their parts come from replaying the run's states with and without the nervous system.
 """
 
@@ -35,9 +36,10 @@ from exotwin.sim.bridge import (
     functions,
     view,
 )
-from exotwin.sim.nervous import N_OBSERVATIONS, observe, recruit
+from exotwin.sim.nervous import N_OBSERVATIONS, move_on, observe, recruit
 from exotwin.sim.plant import Plant
 from exotwin.sim.policy import act
+from exotwin.sim.terrain import LEVEL, load_terrain
 from numba import njit
 from numpy.typing import NDArray
 
@@ -76,19 +78,22 @@ def replay(
     action = states.action[0].copy()
     for k in range(len(states.qpos)):
         qpos[:], qvel[:], activation[:], ctrl[:] = states.qpos[k], states.qvel[k], states.act[k], states.ctrl[k]
+        state = states.nervous[k].copy()
         if nervous and k % policy_ticks == 0:
-            observe(functions, pointers, body, exo, states.nervous[k], action, work, observation)
+            observe(functions, pointers, body, exo, state, action, work, observation)
             act(network, observation, action)
         for _ in range(steps):
             call(functions[FWD_POSITION], model, data)
             call(functions[FWD_VELOCITY], model, data)
             if nervous:
-                recruit(pointers, body, exo, states.nervous[k], states.action[k], work)
+                recruit(pointers, body, exo, state, states.action[k], work)
                 ctrl[:] = states.ctrl[k]
             call(functions[FWD_ACTUATION], model, data)
             call(functions[FWD_ACCELERATION], model, data)
             call(functions[FWD_CONSTRAINT], model, data)
             call(functions[EULER], model, data)
+            if nervous:
+                move_on(body, state, qpos[0], body.timestep, work)
 
 
 class Stopwatch:
@@ -175,12 +180,16 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", default="level_walk")
+    parser.add_argument("--terrain", help="'level', or a shipped terrain such as 'stairs_up' (default: the scenario's)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
     scenario = load_scenario(options.scenario)
+    if options.terrain:
+        terrain = LEVEL if options.terrain == "level" else load_terrain(options.terrain)
+        scenario = scenario.model_copy(update={"terrain": terrain})
     device = find_device(scenario.device)
     arm = next(a for a in scenario.arms if a.controller == "estimator")
     first, second = (ArmLoop(scenario, arm, device, options.seed) for _ in range(2))
@@ -200,7 +209,8 @@ def main() -> None:
     }
     parts["loop"] = wall["total"] - sum(parts.values())
     fell = ", then fell" if second.plant.fallen else ""
-    print(f"{scenario.name}, {device.name}, {simulated:.1f} s simulated{fell}, {len(states.qpos)} control ticks")
+    where = f" over {options.terrain}" if options.terrain else ""
+    print(f"{scenario.name}{where}, {device.name}, {simulated:.1f} s simulated{fell}, {len(states.qpos)} control ticks")
     for name, seconds in parts.items():
         tick = 1e6 * seconds / len(states.qpos)
         print(f"{name:<26} {tick:7.1f} us a tick  {100 * seconds / wall['total']:5.1f} %")
