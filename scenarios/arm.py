@@ -25,7 +25,7 @@ from ..sim.truth import BLOCKS
 from .catalogue import find_bundle, profile_path
 from .scenario import RUN_OUT_M, Arm, Scenario
 
-GAIT_OF_TASK = {"walk": "walk", "stand": "stand"}
+GAIT_OF_TASK = {"walk": "walk", "stand": "stand", "sit_to_stand": "stand", "squat": "stand"}
 WATCHDOG_S = 0.02  # the drives go to zero torque when no command has come for this long
 PELVIS_X = BLOCKS["pelvis"][0]
 
@@ -155,15 +155,18 @@ class ArmLoop:
         dropouts = [f for f in scenario.faults if f.kind == "dropout"]
         silence = 0
         end = scenario.terrain.length_m + RUN_OUT_M if scenario.until == "end_of_terrain" else np.inf
-        speed = scenario.speed_at(0.0)
+        speed, posture = scenario.speed_at(0.0), scenario.posture_at(0.0)
         self.controller.reset()
         begun = time.perf_counter()
         try:
-            frame = plant.reset(speed, np.random.default_rng(self.seed))
+            frame = plant.reset(speed, np.random.default_rng(self.seed), posture=posture)
             for k in range(steps):
                 if scenario.speed_at(plant.time) != speed:
                     speed = scenario.speed_at(plant.time)
                     plant.command_speed(speed)
+                if scenario.posture_at(plant.time) != posture:
+                    posture = scenario.posture_at(plant.time)
+                    plant.command_posture(posture)
                 faults: tuple[str, ...] = plant.active_faults
                 estimate = None
                 if frame is not None:

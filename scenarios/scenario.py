@@ -14,6 +14,7 @@ from ..controllers.assistance import AssistanceConfig
 from ..controllers.config import Config, parse_yaml, require_known
 from ..controllers.protocols import MODES
 from ..sim.impairments import Impairment
+from ..sim.posture_plan import POSTURES
 from ..sim.subjects import Sex
 from ..sim.subjects import Subject as Body
 from ..sim.terrain import LEVEL, Terrain, load_terrain
@@ -106,10 +107,24 @@ class SpeedCommand(Config):
     speed_mps: float = Field(ge=0)
 
 
+class PostureCommand(Config):
+    """The posture asked for from `at_s` of the run on: ``stand``, ``sit`` or ``squat``."""
+
+    at_s: float = Field(ge=0)
+    posture: str
+
+    @field_validator("posture")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        require_known("posture", [value], POSTURES)
+        return value
+
+
 class Scenario(Config):
     """One scenario file. Units are in the field names.
 
-    speed_mps: one number, or a list of `SpeedCommand` whose first is at 0 s. terrain: a shipped terrain's name, a YAML
+    speed_mps: one number, or a list of `SpeedCommand` whose first is at 0 s. postures: likewise
+    for the tasks that do not walk (default: standing). terrain: a shipped terrain's name, a YAML
     file, or its sections; the person starts at x = 0. until: ``end_of_terrain`` ends the run when the person is
     `RUN_OUT_M` beyond the last section, or after duration_s if that comes first. adaptation: how much of the exo's
     torque the person's nervous system knows of, 0 to 1, or the words ``naive`` (0) and ``adapted`` (1). skip_s:
@@ -123,6 +138,7 @@ class Scenario(Config):
     skip_s: float = Field(3.0, ge=0)
     task: str
     speed_mps: tuple[SpeedCommand, ...] = Field(min_length=1)
+    postures: tuple[PostureCommand, ...] = ()
     terrain: Terrain = LEVEL
     until: str = "duration"
     device: str
@@ -175,9 +191,10 @@ class Scenario(Config):
             raise ValueError("two arms have the same name")
         if self.skip_s >= self.duration_s:
             raise ValueError("skip_s must be shorter than duration_s")
-        times = [command.at_s for command in self.speed_mps]
-        if times[0] != 0 or times != sorted(set(times)):
-            raise ValueError(f"speed_mps: at_s must begin at 0 and rise, not {', '.join(f'{t:g}' for t in times)}")
+        for key, commands in (("speed_mps", self.speed_mps), ("postures", self.postures)):
+            times = [command.at_s for command in commands]
+            if times and (times[0] != 0 or times != sorted(set(times))):
+                raise ValueError(f"{key}: at_s must begin at 0 and rise, not {', '.join(f'{t:g}' for t in times)}")
         if self.until == "end_of_terrain" and self.is_level:
             raise ValueError("until end_of_terrain needs a terrain with sections")
         # A misspelt arm in a gate must not cost a whole run before it is found.
@@ -196,6 +213,10 @@ class Scenario(Config):
     def speed_at(self, time_s: float) -> float:
         """Commanded speed at a time of the run, m/s."""
         return next(c.speed_mps for c in reversed(self.speed_mps) if c.at_s <= time_s)
+
+    def posture_at(self, time_s: float) -> str:
+        """Commanded posture at a time of the run."""
+        return next((c.posture for c in reversed(self.postures) if c.at_s <= time_s), "stand")
 
     @property
     def mean_speed_mps(self) -> float:

@@ -33,6 +33,11 @@ def _line(*points: Point) -> tuple[Branch, ...]:
     return (Branch(1.0, points),)
 
 
+# Straight lines cut through the hip when it flexes far, where the extensors bend round the joint and keep their arms:
+# radius (mm) of a cylinder along the flexion axis behind it. Each is the arm that the line has at about 80 deg of
+# flexion, so nothing changes in walking, stairs included; chosen.
+WRAPPED: dict[str, float] = {"glutmax": 18.0, "hamstrings": 40.0}
+
 # bifemsh, gastroc and iliopsoas are fitted to the exact coupled paths of the source; the others to gait2392: the
 # quadriceps because its knee extension arms (37/34/30 mm at 60/70/80 deg) agree with Rajagopal 2016 where the source's
 # (42/42/40 mm) do not, hamstrings, abductors and adductors because their lumped lines stand for whole groups.

@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 
 from ..controllers.device import JOINTS, MUSCLES, SIDES
-from .muscle_paths import FIBRES, FITTED, PASSIVE, STRENGTH, Branch
+from .muscle_paths import FIBRES, FITTED, PASSIVE, STRENGTH, WRAPPED, Branch
 from .segments import Mass, foot_segment, limb_segment, pelvis_segment, upper_body, without
 from .subjects import LEG_SHARE, SOURCE_STATURE, Subject
 
@@ -35,13 +35,13 @@ JOINT_RANGE = {
     "ankle_dorsiflexion": (-0.87, 0.61),
     "mtp_extension": (-0.35, 0.9),
 }
-# Passive structures beyond the muscles: stiffness Nm/rad, damping Nms/rad. Hip rotation has no muscle of its own here
-# (0.5 Nm/deg between the stops of a hip: PMC6388720); toes 30 Nm/rad lies inside the 25-40 measured in walking models;
-# damping chosen.
+# Passive structures beyond the muscles: stiffness Nm/rad, damping Nms/rad. Hip rotation has no muscle of its own here:
+# its spring is twice that of the bare joint (0.5 Nm/deg between the stops of a hip: PMC6388720) and stands for rotators
+# at rest length (chosen); toes 30 Nm/rad lies inside the 25-40 measured in walking models; damping chosen.
 PASSIVE_JOINT = {
     "hip_flexion": (0.0, 0.5),
     "hip_adduction": (0.0, 0.5),
-    "hip_rotation": (30.0, 2.0),
+    "hip_rotation": (60.0, 3.0),
     "knee_flexion": (0.0, 0.3),
     "ankle_dorsiflexion": (0.0, 0.3),
     "mtp_extension": (30.0, 0.5),
@@ -303,7 +303,32 @@ def _length_range(
     return slack + np.array([low, high]) * optimal
 
 
+def _hip_cylinder(
+    spec: mujoco.MjSpec, muscle: str, side: str, radius: float, size: np.ndarray, hip: np.ndarray
+) -> tuple[str, str]:
+    """A cylinder along the hip's flexion axis that a muscle bends round behind the joint, and a site on that side.
+
+    radius: mm at the source's size.
+    """
+    name, pelvis = f"{muscle}_hip_{side}", spec.body("pelvis")
+    if not any(geom.name == name for geom in pelvis.geoms):
+        pelvis.add_geom(
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+            size=[radius * 1e-3 * size[0], 0.01, 0],
+            pos=hip,
+            mass=0.0,
+            contype=0,
+            conaffinity=0,
+            group=4,
+        )
+        beside = hip + np.array([-0.1, -0.1, 0.0]) * size
+        pelvis.add_site(name=f"{name}_side", pos=beside, size=[0.004, 0, 0], group=4)
+    return name, f"{name}_side"
+
+
 def _add_muscles(spec: mujoco.MjSpec, subject: Subject, source: Any, sizes: dict[str, np.ndarray], side: str) -> None:
+    hip = _origins(source, sizes, side)["femur"]
     for muscle in MUSCLES:
         name = f"{muscle}_{side}"
         fit = FITTED.get(muscle)
@@ -312,7 +337,10 @@ def _add_muscles(spec: mujoco.MjSpec, subject: Subject, source: Any, sizes: dict
         for b, branch in enumerate(branches):
             if len(branches) > 1:
                 tendon.wrap_pulley(1.0 / branch.weight)
+            bend = WRAPPED.get(muscle)
             for i, (segment, point) in enumerate(branch.points):
+                if bend and i and segment != branch.points[i - 1][0] == "pelvis":
+                    tendon.wrap_geom(*_hip_cylinder(spec, muscle, side, bend, sizes["pelvis"], hip))
                 body = spec.body("pelvis" if segment == "pelvis" else f"{segment}_{side}")
                 position = _mirror(point, side) * 1e-3 * sizes[segment]
                 site = body.add_site(name=f"{name}-{b}{i}", pos=position, size=[0.004, 0, 0], group=4)

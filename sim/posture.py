@@ -21,7 +21,7 @@ HIP, KNEE = 0.05, 0.08  # rad of thigh and knee flexion in a relaxed stance; cho
 COM_AHEAD = 0.05  # m; people stand with the centre of mass about 5 cm in front of the ankles (Winter 1995)
 # Seconds at the source's size, seat height in m; chosen: people of the published curves rise in about 1.3 s, others in
 # 1.5 to 2.5 s, from a seat that is as high as the backs of their knees.
-FROM_SEAT = Wish("sit_to_stand", seconds=1.8, seat=0.43, lean=0.0)
+FROM_SEAT = Wish("sit_to_stand", seconds=1.8, seat=0.435, lean=0.0)
 FROM_SQUAT = Wish("squat", seconds=1.6)
 
 

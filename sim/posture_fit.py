@@ -16,27 +16,26 @@ import numpy as np
 from scipy.interpolate import BSpline
 from scipy.optimize import least_squares
 
-from .motion_fit import DEGREE, HALF, SINK, FitBody, FloatArray
+from .motion_fit import DEGREE, HALF, SINK, FitBody, FloatArray, G
 from .person import FOOT_RADIUS
 from .reference import ANGLE, CHANNELS, LOAD, MOMENT, N_JOINTS, PELVIS, PELVIS_SLOPE, ROWS, SLOPE
 from .seat import ISCHIUM, ISCHIUM_RADIUS
 
-G = 9.81
 FREE = 9  # control points of each curve beside the three at either end, which keep it still there
 COP = 0.045  # m ahead of the ankle, where the feet carry while the seat carries too; the middle of the foot
 FOOT = (-0.02, 0.11)  # m from the ankle: the centre of pressure stays within, clear of heel and toes
-# Half a degree of the seated angles and 20 Nm are nothing; chosen.
-SCALE = {"ankle": 8.0, "knee": 5.0, "hip": 10.0}  # deg by which curves may well miss the published ones; chosen
+SCALE = {"ankle": 10.0, "knee": 5.0, "hip": 10.0}  # deg by which curves may well miss the published ones; chosen
 SEAT_OFF = 0.34  # share of the rise after which the feet carry everything; the published one lies at 30-35 %
-MOST_HIP = 0.85  # Nm/kg
+MOST_HIP, MOST_KNEE = 0.8, 0.95  # Nm/kg of extension
+MOST_FLEXED = 105.0  # deg of the hip
 MOMENT_SCALE = 0.2  # Nm/kg
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a rise should look like: a published task, the time it takes (s, source's size) and how it starts.
+    """What a rise should look like: a published task, the time it takes and how it starts, at the source's size.
 
-    lean: rad of the trunk from upright at the start, and seat height (m), with their scales; None for no seat.
+    seconds: s. seat: height of its surface, m; None for none. lean: of the seated trunk, forward from upright, rad.
     """
 
     task: str
@@ -143,8 +142,11 @@ class RiseFit:
         for joint, j in (("hip", 0), ("knee", 3)):
             moment = -self.target[f"{joint}_extension_moment_Nm_per_kg"]
             parts.append(known * (d["moments"][:, j] - moment) / MOMENT_SCALE)
-        # Glutei and hamstrings of this body give no more than this in deep flexion.
-        parts.append(np.minimum(0.0, d["moments"][:, 0] + MOST_HIP) / 0.02)
+        # The body's iliopsoas passes behind the hip beyond this.
+        parts.append(np.maximum(0.0, d["q"][:, 6] - np.radians(MOST_FLEXED)) / np.radians(0.5))
+        # What most people of this model have the muscles for in deep flexion.
+        for j, most in ((0, MOST_HIP), (3, MOST_KNEE)):
+            parts.append(np.minimum(0.0, d["moments"][:, j] + most) / 0.02)
         parts.append(np.minimum(0.0, d["fz"] - 0.12) / 0.02)
         if wish.seat is not None:
             rest = d["ischium"][0]
@@ -155,9 +157,11 @@ class RiseFit:
             parts.append(~on * np.minimum(0.0, lifted) / 0.002)
             # The seat only pushes, and its force falls to nothing without a jump.
             parts += [np.minimum(0.0, d["seat"]) / 0.02, np.diff(d["seat"]) / 0.1]
-            parts.append([(rest[1] - wish.seat) / 0.005, (s[0, 2] - self.lordosis - wish.lean) / np.radians(1.5)])
+            parts.append(
+                np.array([(rest[1] - wish.seat) / 0.001, (s[0, 2] - self.lordosis - wish.lean) / np.radians(1.5)])
+            )
         else:
-            parts.append([(d["cop"][0] - COP) / 0.005])
+            parts.append((d["cop"][:1] - COP) / 0.005)
         return np.concatenate(parts)
 
     def solve(self, verbose: int = 0) -> tuple[FloatArray, dict[str, FloatArray]]:

@@ -79,7 +79,7 @@ def stand_on_feet(model: mujoco.MjModel, data: Any, body: Any) -> None:
         moved = np.zeros((ROWS, 2))
         for k, row in enumerate(cell):
             _pose(model, data, body, row)
-            sole = data.geom_xpos[soles]
+            sole = np.array(data.geom_xpos)[soles]
             moved[k] = -sole[:2, 0].mean(), FOOT_RADIUS - SINK - sole[:5, 2].min()
         rate = np.gradient(moved, 0.5 / (ROWS - 1), axis=0)
         for i, channel in enumerate((AHEAD, HEIGHT)):

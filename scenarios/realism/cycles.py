@@ -74,9 +74,15 @@ def person_cycles(
 
 
 def rises(recording: Recording, skip_s: float = 0.0) -> list[Stride]:
-    """Times in which the pelvis goes up by at least `RISE_M` without a halt, from beginning to end."""
+    """Times in which the pelvis goes up by at least `RISE_M` without a halt, from beginning to end.
+
+    A rise from a seat begins earlier, when the trunk bends forward: the recording's mode says when.
+    """
     height, rate = recording["pelvis/z"], rate_hz(recording)
-    edges = np.diff(np.concatenate([[0], (np.gradient(height) * rate > RISING_MPS).astype(int), [0]]))
+    rising = np.gradient(height) * rate > RISING_MPS
+    if "sit_to_stand" in recording.columns.get("mode", ()):
+        rising = recording["mode"] == "sit_to_stand"
+    edges = np.diff(np.concatenate([[0], rising.astype(int), [0]]))
     found = zip(np.flatnonzero(edges == 1).tolist(), (np.flatnonzero(edges == -1) - 1).tolist(), strict=True)
     return [
         Stride(start, end, end)

@@ -29,7 +29,8 @@ class Gait:
     kind: what checks apply, and for ``rise`` that the cycle is a rise of the pelvis rather than a stride. policy: the
     plant's gait. terrain: a shipped one; only strides on its first section that is not level count. impairments:
     (kind, severity 0..1, side). curves: a signal is judged against the first set that has it; later sets are shown.
-    windows: share of the cycle that is compared, % of it, by the longest beginning of a signal's name.
+    windows: share of the cycle that is compared, % of it, by the longest beginning of a signal's name. postures: what
+    the person is asked for in turn, beginning with the first.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Gait:
     slope_deg: float = 0.0
     impairments: tuple[tuple[str, float, str], ...] = ()
     windows: Mapping[str, Window] = field(default_factory=dict)
+    postures: tuple[str, ...] = ()
 
     def window(self, signal: str) -> Window:
         """Beginning and end of what is compared of a signal, % of the cycle."""
@@ -104,12 +106,21 @@ GAITS: dict[str, Gait] = {
             "sit to stand",
             "rise",
             0.0,
-            "sit_to_stand",
+            "stand",
             (CurveSet("sit_to_stand", "Uhlrich2022", "self-selected"),),
             # The seat's force was not measured: kinetics before seat-off, and the hip moment for longer, are not known.
             windows={"moment/": (12.0, 100.0), "moment/hip": (35.0, 100.0), "grf/": (12.0, 100.0)},
+            postures=("sit", "stand"),
         ),
-        Gait("squat", "squat", "rise", 0.0, "squat", (CurveSet("squat", "Uhlrich2022", "self-selected"),)),
+        Gait(
+            "squat",
+            "squat",
+            "rise",
+            0.0,
+            "stand",
+            (CurveSet("squat", "Uhlrich2022", "self-selected"),),
+            postures=("squat", "stand"),
+        ),
         Gait(
             "crouch_gait",
             "crouch gait",

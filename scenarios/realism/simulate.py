@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SKIP_S = 4.0  # the transient from the first pose
 ENVELOPE_HZ = 6.0  # cut-off of the EMG's linear envelope (chosen; 3-10 Hz are usual)
 SECONDS = 20.0  # of level movement, the transient included
+POSTURE_S = 3.0  # between commands of other postures: a rise and some rest
 LONGEST_S = 60.0  # of a run on terrain, which else ends behind its last section
 
 
@@ -88,8 +89,11 @@ def record(job: Job) -> Recording:
     rng = np.random.default_rng((job.seed, zlib.crc32(gait.name.encode()), zlib.crc32(job.subject.id.encode())))
     plant = Plant(job.subject, None, gait.policy, **options)
     log = RunLog(plant, seconds)
-    plant.reset(gait.speed_mps, rng)
-    for _ in range(round(seconds * plant.rate)):
+    asked = gait.postures or ("stand",)
+    plant.reset(gait.speed_mps, rng, posture=asked[0])
+    for k in range(round(seconds * plant.rate)):
+        if len(asked) > 1 and k % (every := round(POSTURE_S * plant.rate)) == 0:
+            plant.command_posture(asked[k // every % len(asked)])
         log.add(None)
         plant.step()
         if plant.fallen:
