@@ -173,6 +173,7 @@ def make_video(scenario: Scenario, result: ScenarioResult, console: Console) -> 
             activations=activations[: len(poses)],
             captions=f"{scenario.name}: {name}",
             terrain=scenario.terrain,
+            seat=meta.get("seat"),
             progress=lambda share: bar.update(task, completed=share),
         )
     unfinished.replace(result.out / "video.mp4")

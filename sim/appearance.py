@@ -19,6 +19,7 @@ from .exo import PREFIX, attach_device
 from .muscle_paths import SPECIFIC_TENSION
 from .person import Subject, build_person
 from .scenery import add_scenery
+from .seat import add_seat_box
 from .terrain import LEVEL, Terrain
 
 FloatArray = NDArray[np.float64]
@@ -60,8 +61,13 @@ ARM_GRID = 0.003  # m; the hands alone have 200,000 triangles otherwise
 SHOULDER_SWING, ELBOW_REST, ELBOW_SWING, ARM_ABDUCTION = 0.6, 0.25, 0.4, 0.20
 
 
-def build_scene(subject: Subject, device: DeviceDescription | None, terrain: Terrain = LEVEL) -> mujoco.MjModel:
-    """The person on a terrain, wearing the device if there is one, to be looked at: qpos is that of `build_model`."""
+def build_scene(
+    subject: Subject, device: DeviceDescription | None, terrain: Terrain = LEVEL, seat: bool = False
+) -> mujoco.MjModel:
+    """The person on a terrain, wearing the device if there is one, to be looked at: qpos is that of `build_model`.
+
+    seat: with a seat, to be moved as a mocap body.
+    """
     spec = build_person(subject, visual=True)
     bodies = {body.name: body for body in spec.bodies}
     _add_arms(spec, bodies["torso"], subject.scale)
@@ -74,6 +80,9 @@ def build_scene(subject: Subject, device: DeviceDescription | None, terrain: Ter
             tendon.group = 5
     spec.material("bone").rgba = IVORY
     add_scenery(spec, terrain, bodies["root"])
+    if seat:
+        add_seat_box(spec)
+        spec.body("seat").mocap = True
     return spec.compile()
 
 

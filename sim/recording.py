@@ -124,6 +124,7 @@ class RecordingMeta(_Meta):
     subject: SubjectMeta
     device: str | None = None
     terrain: dict[str, Any] = {}  # as `Terrain` of sim/terrain.py
+    seat: tuple[float, float] | None = None  # x and height of the seat, m
     scenario: str = ""
     seed: int | None = None
     arm: str = ""

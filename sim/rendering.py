@@ -28,6 +28,7 @@ from .terrain import LEVEL, Terrain
 
 FloatArray = NDArray[np.float64]
 Image = NDArray[np.uint8]
+Seat = tuple[float, float] | None  # x and height, m, as `seat.seat_place`
 
 LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
 PROBE = """
@@ -121,8 +122,12 @@ class _Stage:
         self._context.free()
         self._gl.free()
 
-    def pose(self, qpos: FloatArray) -> None:
+    def pose(self, qpos: FloatArray, seat: Seat = None, moved: float = 0.0) -> None:
+        """Take a pose, and put the seat where it is; moved: m that pose and seat are drawn from their place."""
         self.data.qpos[:] = qpos
+        self.data.qpos[0] += moved
+        if seat:
+            self.data.mocap_pos[0] = seat[0] + moved, 0.0, seat[1]
         swing_arms(self.model, qpos)
         mujoco.mj_kinematics(self.model, self.data)
         mujoco.mj_comPos(self.model, self.data)
@@ -157,11 +162,12 @@ def _stage(
     size: tuple[int, int],
     fine: bool,
     terrain: Terrain,
+    seat: Seat,
 ) -> Iterator[_Stage]:
     backend = rendering_backend()
     if backend is None:
         raise RenderingUnavailable(rendering_hint())
-    model = build_scene(subject, device, terrain)
+    model = build_scene(subject, device, terrain, seat is not None)
     worn = device.name if device else "no device"
     if qpos.ndim != 2 or qpos.shape[1] != model.nq or not len(qpos):
         raise ValueError(f"qpos has shape {qpos.shape}; a person with {worn} needs (n, {model.nq})")
@@ -196,6 +202,7 @@ def render_video(
     progress: Callable[[float], None] | None = None,
     video_fps: float = 25.0,
     terrain: Terrain = LEVEL,
+    seat: Seat = None,
 ) -> None:
     """Write an mp4 (H.264) of a motion, seen by a camera that walks along, up and down.
 
@@ -223,13 +230,13 @@ def render_video(
     rows = np.arange(0, n, fps / video_fps).astype(int)
     drawn = (math.ceil(VIDEO_OVERSIZE * size[0]), math.ceil(VIDEO_OVERSIZE * size[1]))
     with (
-        _stage(subject, device, qpos, activations, drawn, False, terrain) as stage,
+        _stage(subject, device, qpos, activations, drawn, False, terrain, seat) as stage,
         closing(imageio_ffmpeg.write_frames(str(path), size, fps=video_fps, macro_block_size=2, quality=7)) as film,
     ):
         film.send(None)
         target = _smooth_path(qpos[:, :3], fps) - np.array([0.0, 0.0, 0.03 * subject.height_m])
         for done, k in enumerate(rows, start=1):
-            stage.pose(qpos[k])
+            stage.pose(qpos[k], seat)
             camera = _camera(target[k], 118.0, -9.0, 3.0 * subject.height_m)
             stage.show(camera, None if activations is None else activations[k])
             image = _shrink(stage.image(), size)
@@ -268,6 +275,7 @@ def render_picture(
     elevation: float = -8.0,
     distance: float = 2.9,
     terrain: Terrain = LEVEL,
+    seat: Seat = None,
 ) -> None:
     """Write one picture of a pose qpos (nq,).
 
@@ -280,8 +288,8 @@ def render_picture(
     poses = np.asarray(qpos, dtype=float)[None]
     levels = None if activation is None else np.asarray(activation)[None]
     drawn = (PICTURE_OVERSIZE * size[0], PICTURE_OVERSIZE * size[1])
-    with _stage(subject, device, poses, levels, drawn, True, terrain) as stage:
-        stage.pose(poses[0])
+    with _stage(subject, device, poses, levels, drawn, True, terrain, seat) as stage:
+        stage.pose(poses[0], seat)
         target = poses[0, :3] - np.array([0.0, 0.0, 0.05 * subject.height_m])
         stage.show(_camera(target, azimuth, elevation, distance * subject.height_m), activation)
         iio.imwrite(path, _shrink(stage.image(), size))
@@ -297,6 +305,7 @@ def render_strip(
     size: tuple[int, int] = (1500, 500),
     spacing: float = 0.5,
     terrain: Terrain = LEVEL,
+    seat: Seat = None,
 ) -> None:
     """Write one picture with several poses of a motion (n, nq) in a row, in the order of time, from the left.
 
@@ -307,25 +316,28 @@ def render_strip(
 
     qpos = np.asarray(qpos, dtype=float)
     drawn = (PICTURE_OVERSIZE * size[0], PICTURE_OVERSIZE * size[1])
-    with _stage(subject, device, qpos, activations, drawn, True, terrain) as stage:
+    with _stage(subject, device, qpos, activations, drawn, True, terrain, seat) as stage:
         aspect = size[1] / size[0]
         if terrain.sections:
             rows = _evenly_along(qpos[:, 0], frames)
-            poses = qpos[rows]
+            poses, moved = qpos[rows], np.zeros(frames)
             low, high = poses[:, :3].min(axis=0), poses[:, :3].max(axis=0)
             centre = 0.5 * (low + high) - np.array([0.0, 0.0, 0.08 * subject.height_m])
             tall = max(high[2] - low[2] + 1.35 * subject.height_m, (high[0] - low[0] + subject.height_m) * aspect)
         else:
             rows = np.linspace(0, len(qpos) - 1, frames).round().astype(int)
             poses, step = qpos[rows].copy(), spacing * subject.height_m
-            poses[:, 0], poses[:, 1] = (np.arange(frames) - (frames - 1) / 2) * step, 0.0
-            centre = np.array([0.0, 0.0, float(poses[:, 2].mean()) - 0.04 * subject.height_m])
+            # Who has a seat keeps to it: the feet may stay while the pelvis moves.
+            middle = poses[:, 0] if seat is None else np.full(frames, poses[:, 0].mean())
+            poses[:, 1] = 0.0
+            moved = (np.arange(frames) - (frames - 1) / 2) * step - middle
+            tallest = poses[:, 2].mean() if seat is None else poses[:, 2].max()
+            centre = np.array([0.0, 0.0, float(tallest) - 0.04 * subject.height_m])
             tall = max(1.25 * subject.height_m, step * (frames + 0.2) * aspect)
         distance = tall / 2 / math.tan(math.radians(stage.model.vis.global_.fovy) / 2)
         # The light follows the figure that makes the scene, so that is the middle one.
         for place in sorted(range(frames), key=lambda i: abs(i - frames // 2)):
-            pose = poses[place]
-            stage.pose(pose)
+            stage.pose(poses[place], seat, moved[place])
             activation = None if activations is None else activations[rows[place]]
             if place == frames // 2:
                 stage.show(_camera(centre, 90.0, -6.0, distance), activation)

@@ -17,6 +17,7 @@ from .muscle_paths import SPECIFIC_TENSION
 from .plant import Plant
 from .posture_plan import POSTURE_MODES
 from .recording import Recording
+from .seat import seat_place
 from .sensors import raw_emg
 from .terrain import ground_height, ground_slope
 from .truth import BLOCKS, CONTACT_THRESHOLD, ROW
@@ -158,6 +159,7 @@ class RunLog:
             "subject": plant.subject.as_dict(),
             "device": plant.device.name if plant.device else None,
             "terrain": plant.person.terrain.model_dump(mode="json"),
+            "seat": seat_place(plant.person.model) if plant.person.reference.still else None,
             "scenario": scenario,
             "arm": arm,
             "seed": seed,

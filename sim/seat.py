@@ -26,12 +26,12 @@ ISCHIUM_RADIUS = 0.04
 SINK = 0.003  # m that soles and buttocks sink in while they carry (see CONTACT)
 FRONT, DEPTH, BREADTH = 0.11, 0.42, 0.50  # m: front edge ahead of the ischia, seat's depth and breadth; chosen
 THICKNESS = 0.05
+SURFACE: dict[str, Any] = {"condim": 3, "friction": [0.9, 0.005, 0.0001], "solref": CONTACT}
 SEAT_BIT = 2  # of contype and conaffinity: what touches the seat and nothing else
 
 
 def add_seat(spec: mujoco.MjSpec, subject: Subject) -> None:
     """A pair of contact spheres at the ischia, and a seat out of reach until `place_seat` moves it."""
-    surface = {"condim": 3, "friction": [0.9, 0.005, 0.0001], "solref": CONTACT}
     pelvis = spec.body("pelvis")
     for side in SIDES:
         sideways = subject.pelvis_scale * (1.0 if side == "r" else -1.0)
@@ -44,9 +44,16 @@ def add_seat(spec: mujoco.MjSpec, subject: Subject) -> None:
             contype=SEAT_BIT,
             conaffinity=0,
             group=3,
-            **surface,
+            **SURFACE,
         )
-    # A body of its own, because MuJoCo's tree of boxes is made once, in each body's frame.
+    add_seat_box(spec)
+
+
+def add_seat_box(spec: mujoco.MjSpec) -> None:
+    """A body ``seat`` whose origin is the middle of where the ischia rest, out of reach.
+
+    It is a body of its own because MuJoCo's tree of boxes is made once, in each body's frame.
+    """
     seat = spec.worldbody.add_body(name="seat", pos=[0.0, 0.0, -10.0])
     seat.add_geom(
         name="seat",
@@ -56,7 +63,7 @@ def add_seat(spec: mujoco.MjSpec, subject: Subject) -> None:
         contype=0,
         conaffinity=SEAT_BIT,
         rgba=[0.55, 0.42, 0.30, 1],
-        **surface,
+        **SURFACE,
     )
 
 
@@ -95,6 +102,7 @@ def place_seat(model: mujoco.MjModel, data: Any, body: Any) -> None:
     model.body("seat").pos[:] = 0.5 * (right.xpos[0] + left.xpos[0]), 0.0, height
 
 
-def seat_height(model: mujoco.MjModel) -> float:
-    """Height of the seat's surface, m."""
-    return float(model.body("seat").pos[2])
+def seat_place(model: mujoco.MjModel) -> tuple[float, float]:
+    """World x of where the ischia rest and height of the seat's surface, m."""
+    x, _, z = model.body("seat").pos
+    return float(x), float(z)

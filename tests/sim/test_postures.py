@@ -1,6 +1,7 @@
-"""Postures: the rises obey mechanics and stay on the feet, the seat touches the ischia alone, and people do as asked."""
+"""Postures: rises obey mechanics and stay on the feet, the seat touches the ischia alone, people do as asked."""
 
 import copy
+from itertools import pairwise
 
 import mujoco
 import numpy as np
@@ -22,7 +23,7 @@ from exotwin.sim.posture_plan import (
 )
 from exotwin.sim.reference import AHEAD, ANGLE, CHANNELS, HEIGHT, LOAD, MOMENT, PELVIS, ROWS, TILT, load_reference
 from exotwin.sim.runlog import RunLog
-from exotwin.sim.seat import seat_height
+from exotwin.sim.seat import seat_place
 from exotwin.sim.state import GOAL, PHASE, STATE_SIZE
 from exotwin.sim.truth import BLOCKS
 
@@ -98,7 +99,7 @@ def test_rises_end_in_the_same_stance(person):
 
 
 def test_seat_is_at_knee_height_and_touches_the_ischia_only(person):
-    height = seat_height(person.model)
+    _, height = seat_place(person.model)
     assert height == pytest.approx(0.26 * person.subject.height_m, abs=0.02)
     on_seat = {("ischium_l", "seat"), ("ischium_r", "seat")}
     sitting = touching(person, put(person, rise(person, SIT)[0][0]))
@@ -136,7 +137,7 @@ def follow(person, start, goals, dt=0.004):
 
 def test_way_from_seat_to_squat_leads_over_standing(person):
     rows, modes, _ = follow(person, SIT, [SQUAT])
-    changes = [modes[0], *[b for a, b in zip(modes, modes[1:], strict=False) if a != b]]
+    changes = [modes[0], *[b for a, b in pairwise(modes) if a != b]]
     assert changes == ["sit_to_stand", "squat"]
     assert np.abs(rows[:, ANGLE + 3]).min() < np.radians(10.0)
     assert rows[-1, ANGLE + 3] == pytest.approx(person.body.cells[SQUAT - 1][0, ANGLE + 3])
@@ -211,7 +212,7 @@ def test_seat_and_feet_carry_the_weight(sitting):
 
 def test_recording_names_the_movement(sitting):
     modes = sitting[1]["mode"]
-    changes = [modes[0], *[b for a, b in zip(modes, modes[1:], strict=False) if a != b]]
+    changes = [modes[0], *[b for a, b in pairwise(modes) if a != b]]
     assert changes == ["stand_to_sit", "sit_to_stand", "stand"]
 
 
