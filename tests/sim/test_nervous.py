@@ -1,49 +1,68 @@
-"""The nervous system: what it sees and does is the same for both sides, and it knows the exo as far as it adapted."""
+"""The nervous system: the same for both sides, late by its delay, and it knows the exo as far as it adapted.
+
+Nothing but muscles, joints' own structures, the exo and the ground acts on the person.
+"""
+
+import functools
 
 import mujoco
 import numpy as np
 import pytest
+from exotwin.controllers.device import MUSCLES
 from exotwin.scenarios.catalogue import find_device
 from exotwin.sim.batch import settle
 from exotwin.sim.body import SIDED_JOINTS, SIDED_MUSCLES, Embodiment
 from exotwin.sim.bridge import functions
+from exotwin.sim.impairments import Impairment, effects
+from exotwin.sim.muscle_control import LEAD
 from exotwin.sim.nervous import (
-    DRIFT,
-    LANE,
     N_ACTIONS,
     N_OBSERVATIONS,
-    PHASE,
+    POLICY_PERIOD,
     STIFFNESS,
     advance,
     euler_angles,
     forward,
-    interpolate,
     observe,
 )
 from exotwin.sim.person import Subject
-from exotwin.sim.reference import CHANNELS, PHASES, load_reference
+from exotwin.sim.reference import load_reference
+from exotwin.sim.reflexes import STEEPNESS
+from exotwin.sim.state import DELAY, LANE, LOOK_RIGHT, PHASE, TRIM
+from exotwin.sim.terrain import Level, Ramp, Stairs, Terrain
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.interpolate import RegularGridInterpolator
 from scipy.spatial.transform import Rotation
 
 TIMESTEP = 0.002
 HKA = find_device("hip_knee_ankle")
-WORN = {"bare": None, "hip_knee_ankle": HKA}
 FUNCTIONS = functions()
-_PAIRS: dict[str, tuple[Embodiment, Embodiment]] = {}
+STEPS = round(POLICY_PERIOD / TIMESTEP)
+WAY = Terrain([Level(length_m=2.0), Stairs(rise_m=0.16, tread_m=0.3, count=4), Level(length_m=2.0),
+               Ramp(slope_deg=6.0, length_m=4.0)])  # fmt: skip
+STROKE = {side: [Impairment(kind="hemiparesis", severity=0.6, side=side)] for side in "rl"}
+# device, terrain and what ails the person and its mirror image
+KINDS = {
+    "bare": (None, WAY, [], []),
+    "hip_knee_ankle": (HKA, WAY, [], []),
+    "hemiparetic": (None, WAY, STROKE["r"], STROKE["l"]),
+}
 
 
-def pair(worn):
-    """Two equal people, kept between examples."""
-    if worn not in _PAIRS:
-        reference = load_reference("level_walk")
-        _PAIRS[worn] = tuple(Embodiment(Subject(), WORN[worn], reference, TIMESTEP) for _ in range(2))
-    return _PAIRS[worn]
+@functools.cache
+def pair(kind):
+    """A person and one with the sides exchanged."""
+    device, way, own, mirrored = KINDS[kind]
+    reference = load_reference("walk")
+    return tuple(Embodiment(Subject(), device, reference, TIMESTEP, way, ill) for ill in (own, mirrored))
 
 
 def other_side(name):
     return name[:-1] + {"r": "l", "l": "r"}[name[-1]]
+
+
+def mirrored(names, values):
+    return np.array([values[names.index(other_side(n))] for n in names])
 
 
 def sagittal_mirror(person, twin):
@@ -58,31 +77,31 @@ def sagittal_mirror(person, twin):
         there.qvel[partner.dofadr[0]] = here.qvel[joint.dofadr[0]]
     there.act[:] = mirrored(SIDED_MUSCLES, here.act)
     twin.work.activation[:] = mirrored(SIDED_MUSCLES, person.work.activation)
+    for each in (person, twin):
+        each.work.reflex[:] = 0.0
     twin.state[:] = person.state
     twin.state[PHASE] = (person.state[PHASE] + 0.5) % 1.0
     twin.state[LANE] *= -1.0
+    twin.state[LOOK_RIGHT] = 1.0 - person.state[LOOK_RIGHT]
     twin.action[:] = person.action
     for array in (twin.exo.torque, twin.exo.velocity, *twin.exo.drive_state):
         array[...] = 0
 
 
-def mirrored(names, values):
-    return np.array([values[names.index(other_side(n))] for n in names])
-
-
-def somewhere(person, seed, phase):
+def somewhere(person, seed, phase, x):
     """A person off the reference in every coordinate, with tired muscles and a history."""
     rng = np.random.default_rng(seed)
-    person.place(phase, rng.uniform(0.8, 1.6), rng.random())
+    person.place(phase, rng.uniform(0.8, 1.6), rng.random(), x)
     data = person.data
-    data.qpos[:3] += rng.normal(0.0, [0.5, 0.1, 0.01])
+    data.qpos[:3] += rng.normal(0.0, [0.1, 0.1, 0.01])
     tilt = Rotation.from_quat(data.qpos[3:7], scalar_first=True) * Rotation.from_rotvec(rng.normal(0, 0.1, 3))
     data.qpos[3:7] = tilt.as_quat(scalar_first=True)
     data.qpos[7:] += rng.normal(0.0, 0.03, len(data.qpos) - 7)
     data.qvel[:] += rng.normal(0.0, 0.2, len(data.qvel))
     data.act[:] = rng.uniform(0.01, 0.6, len(data.act))
     person.work.activation[:] = rng.uniform(0.01, 0.6, len(data.act))
-    person.state[DRIFT], person.state[LANE] = rng.normal(0.0, 0.1, 2)
+    person.state[[TRIM, LANE]] = rng.normal(0.0, 0.1, 2)
+    person.state[LOOK_RIGHT] = float(phase < 0.5)
     person.action[:] = rng.uniform(-1.0, 1.0, N_ACTIONS)
 
 
@@ -96,18 +115,20 @@ def seen(person):
     return out
 
 
-@pytest.mark.parametrize("worn", WORN)
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), phase=st.floats(0.0, 0.999).filter(lambda p: abs(p - 0.5) > 1e-6))
-def test_mirror_image_half_a_stride_later_is_the_same_to_the_policy(worn, seed, phase):
-    person, twin = pair(worn)
-    somewhere(person, seed, phase)
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    phase=st.floats(0.0, 0.999).filter(lambda p: abs(p - 0.5) > 1e-6),
+    x=st.sampled_from([0.0, 2.3, 7.0]),
+)
+def test_mirror_image_half_a_stride_later_is_the_same_to_the_policy(kind, seed, phase, x):
+    person, twin = pair(kind)
+    somewhere(person, seed, phase, x)
     sagittal_mirror(person, twin)
     for each in (person, twin):
         forward(FUNCTIONS, *parts(each), each.work)
-    np.testing.assert_allclose(seen(twin), seen(person), atol=1e-6)
-    assert np.ptp(seen(person)) > 0.5
-    # The same action then asks the mirrored muscles for the same.
+    # The same action asks the mirrored muscles for the same.
     muscles = len(SIDED_MUSCLES)
     np.testing.assert_allclose(twin.data.ctrl[:muscles], mirrored(SIDED_MUSCLES, person.data.ctrl[:muscles]), atol=1e-7)
     np.testing.assert_allclose(
@@ -115,44 +136,172 @@ def test_mirror_image_half_a_stride_later_is_the_same_to_the_policy(worn, seed, 
         mirrored(SIDED_JOINTS, person.data.qfrc_actuator[person.body.dof]),
         atol=1e-6,
     )
+    here, there = seen(person), seen(twin)
+    np.testing.assert_allclose(there, here, atol=1e-6)
+    assert np.ptp(here) > 0.5
+    assert twin.state[LOOK_RIGHT] == 1.0 - person.state[LOOK_RIGHT]
 
 
-@pytest.mark.parametrize("worn", WORN)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("phase", [0.05, 0.3, 0.62])
-def test_mirror_images_stay_mirror_images(worn, phase):
+def test_mirror_images_stay_mirror_images(kind, phase):
     """A policy period later, helped by mirrored torques, they still see the same."""
-    person, twin = pair(worn)
+    person, twin = pair(kind)
     person.place(phase, 1.3)
+    person.state[LOOK_RIGHT] = float(phase < 0.5)
     settle(FUNCTIONS, *parts(person), person.work)
     sagittal_mirror(person, twin)
     command = np.linspace(-8.0, 8.0, len(person.exo.joint))
-    driven = HKA.actuated if WORN[worn] else ()
+    driven = HKA.actuated if KINDS[kind][0] else ()
     for each, torque in ((person, command), (twin, mirrored(driven, command))):
         forward(FUNCTIONS, *parts(each), each.work)
-        advance(FUNCTIONS, *parts(each), torque, each.work, 10)
+        advance(FUNCTIONS, *parts(each), torque, each.work, STEPS)
     np.testing.assert_allclose(seen(twin), seen(person), atol=1e-4)
     assert twin.data.qpos[0] == pytest.approx(person.data.qpos[0], abs=1e-6)
     assert twin.data.qpos[1] == pytest.approx(-person.data.qpos[1], abs=1e-6)
 
 
-@given(
-    speed=st.floats(0.3, 2.3),
-    phase=st.floats(0.0, 2.0),
-)
-def test_reference_is_linear_in_speed_and_phase_and_ends_at_its_speeds(speed, phase):
-    body = pair("bare")[0].body
-    closed = np.concatenate([body.table, body.table[:, :1]], axis=1)
-    truth = RegularGridInterpolator((body.speeds, np.arange(PHASES + 1) / PHASES), closed)
-    out = np.zeros(CHANNELS)
-    interpolate(body.table, body.speeds, speed, phase, out)
-    clamped = np.clip(speed, body.speeds[0], body.speeds[-1])
-    np.testing.assert_allclose(out, truth((clamped, phase % 1.0)), atol=1e-9)
+@pytest.mark.parametrize("delay", [0.0, 0.006, 0.02, 0.028, 0.04])
+def test_what_is_seen_is_as_old_as_the_delay(delay):
+    """Against the looks of a person without delay; the action belongs to the leg that led in what is seen."""
+    prompt, late = pair("bare")
+    for person, wait in ((prompt, 0.0), (late, delay)):
+        person.place(0.30, 1.4)
+        person.state[DELAY] = wait
+        settle(FUNCTIONS, *parts(person), person.work)
+    looks, sides, found, acting = [], [], [], []
+    for _ in range(16):
+        looks.append(seen(prompt))
+        sides.append(prompt.state[PHASE] < 0.5)
+        found.append(seen(late))
+        acting.append(late.state[LOOK_RIGHT] > 0.0)
+        for person in (prompt, late):
+            person.action[:] = 0.0
+            advance(FUNCTIONS, *parts(person), np.zeros(0), person.work, STEPS)
+    assert len(set(sides)) == 2, "the legs change places on the way"
+    age = np.arange(16) - delay / POLICY_PERIOD
+    own_delay = 80
+    for k in range(3, 16):
+        before = int(np.floor(age[k] + 1e-9))
+        after, share = min(before + 1, k), age[k] - before
+        if sides[before] == sides[after]:
+            expected, side = (1.0 - share) * looks[before] + share * looks[after], sides[before]
+        else:
+            nearer = before if share < 0.5 else after
+            expected, side = looks[nearer], sides[nearer]
+        np.testing.assert_allclose(np.delete(found[k], own_delay), np.delete(expected, own_delay), atol=1e-9)
+        assert acting[k] == side
+        assert found[k][own_delay] == pytest.approx(10.0 * delay)
 
 
 @given(st.floats(-3.0, 3.0), st.floats(-1.5, 1.5), st.floats(-3.0, 3.0))
 def test_euler_angles_are_yaw_pitch_and_roll(yaw, pitch, roll):
     quaternion = Rotation.from_euler("ZYX", [yaw, pitch, roll]).as_quat(scalar_first=True)
     np.testing.assert_allclose(euler_angles(quaternion), [yaw, pitch, roll], atol=1e-7)
+
+
+# --- what acts on the person
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_muscles_joints_exo_and_ground_act(kind):
+    """Over a policy period of walking: no force on the free root, and momentum changes by gravity and contact alone."""
+    person, _ = pair(kind)
+    person.place(0.1, 1.2)
+    settle(FUNCTIONS, *parts(person), person.work)
+    model, data = person.model, person.data
+    rng = np.random.default_rng(0)
+    command = np.full(len(person.exo.joint), 5.0)
+    mass = model.body_mass.sum()
+    for _ in range(5 * STEPS):
+        person.action[:] = rng.uniform(-1.0, 1.0, N_ACTIONS)
+        for name in ("qfrc_actuator", "qfrc_passive", "qfrc_applied"):
+            np.testing.assert_allclose(getattr(data, name)[:6], 0.0, atol=1e-9, err_msg=name)
+        assert not data.xfrc_applied.any()
+        ground = np.zeros(3)
+        for i, contact in enumerate(data.contact):
+            force = np.zeros(6)
+            mujoco.mj_contactForce(model, data, i, force)
+            # The force on the second geom, in the contact's frame.
+            sign = 1.0 if model.geom_bodyid[contact.geom[0]] == 0 else -1.0
+            ground += sign * contact.frame.reshape(3, 3).T @ force[:3]
+        momentum = total_momentum(model, data)
+        advance(FUNCTIONS, *parts(person), command, person.work, 1)
+        gained = (total_momentum(model, data) - momentum) / TIMESTEP
+        # Euler steps: to first order in the step.
+        np.testing.assert_allclose(gained, ground + mass * model.opt.gravity, atol=0.05 * mass * 9.81)
+
+
+def total_momentum(model, data):
+    copy = mujoco.MjData(model)
+    copy.qpos[:], copy.qvel[:] = data.qpos, data.qvel
+    mujoco.mj_fwdPosition(model, copy)
+    mujoco.mj_fwdVelocity(model, copy)
+    mujoco.mj_subtreeVel(model, copy)
+    return model.body_mass.sum() * copy.subtree_linvel[0]
+
+
+def test_excitation_leads_the_activation_that_is_wanted():
+    person, _ = pair("bare")
+    somewhere(person, 3, 0.2, 0.0)
+    forward(FUNCTIONS, *parts(person), person.work)
+    act, wanted = person.data.act, person.work.activation
+    np.testing.assert_allclose(person.data.ctrl, np.clip(act + LEAD * (wanted - act), 0.0, 1.0), atol=1e-12)
+    assert np.ptp(person.data.ctrl) > 0.5
+
+
+@pytest.mark.parametrize("severity", [0.6, 0.0])
+def test_spinal_cord_of_an_impaired_walker(severity):
+    """The excitations of a walk, recomputed: descending command, merging, and reflexes of delayed stretch."""
+    ill = [Impairment(kind="hemiparesis", severity=severity, side="r")]
+    person = Embodiment(Subject(), None, load_reference("walk"), TIMESTEP, impairments=ill)
+    what, model = effects(ill, Subject()), person.model
+    person.place(0.9, 1.3)
+    settle(FUNCTIONS, *parts(person), person.work)
+    rise, fall = model.actuator_dynprm[:26, 0], model.actuator_dynprm[:26, 1]
+    low, high = model.actuator_gainprm[:26, 0], model.actuator_gainprm[:26, 1]
+    optimal = (model.actuator_lengthrange[:26, 1] - model.actuator_lengthrange[:26, 0]) / (high - low)
+    greatest = optimal * model.actuator_gainprm[:26, 6]
+    active, reflex, stretch = person.data.act.copy(), np.zeros(26), []
+    largest = 0.0
+    for step in range(300):
+        wanted, velocity = person.work.activation.copy(), person.data.actuator_velocity.copy() / greatest
+        if severity == 0.0:
+            act = person.data.act
+            np.testing.assert_allclose(person.data.ctrl, np.clip(act + LEAD * (wanted - act), 0.0, 1.0), atol=1e-12)
+        else:
+            sent = np.clip(active + LEAD * (wanted - active), 0.0, 1.0)
+            np.testing.assert_allclose(person.data.ctrl, np.clip(reflex + what.mixing @ sent, 0.0, 1.0), atol=1e-9)
+            # MuJoCo's muscle (Millard 2013).
+            gap, slow = sent - active, 0.5 + 1.5 * np.clip(active, 0.0, 1.0)
+            active = active + TIMESTEP * np.where(gap > 0.0, gap / (rise * slow), gap * slow / fall)
+            stretch.append(velocity)
+            felt = np.array([stretch[step - d][m] if step >= (d := round(what.reflex_delay[m] / TIMESTEP)) else 0.0
+                             for m in range(26)])  # fmt: skip
+            drive = what.reflex_gain * felt * (0.5 * np.tanh(STEEPNESS * (felt - what.reflex_threshold)) + 0.5)
+            decay = np.exp(-TIMESTEP / what.reflex_time)
+            reflex = drive + decay * (reflex - drive)
+            largest = max(largest, reflex[SIDED_MUSCLES.index("soleus_r")])
+        person.action[:] = 0.0
+        advance(FUNCTIONS, *parts(person), np.zeros(0), person.work, 1)
+    if severity:
+        assert largest > 0.02, "the spastic calf answers its stretch"
+        healthy = SIDED_MUSCLES.index("soleus_l")
+        assert what.reflex_gain[healthy] == 0.0
+        assert reflex[healthy] == 0.0
+
+
+def test_weakness_is_seen_on_its_leg():
+    for side, leg in (("r", 0), ("l", 1)):
+        ill = [Impairment(kind="plantarflexor_weakness", severity=1.0, side=side)]
+        weakness = Embodiment(Subject(), None, load_reference("walk"), TIMESTEP, impairments=ill).body.weakness
+        calf = 2
+        assert weakness[leg, calf] == pytest.approx(0.8)
+        assert weakness.sum() == pytest.approx(0.8)
+        assert {"gastroc", "soleus"} < set(MUSCLES)
+
+
+# --- adaptation to the exo
 
 
 def floating(adaptation, exo_torque=0.0, joint="knee_flexion_r"):
