@@ -7,12 +7,17 @@ import gymnasium
 import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
-from exotwin.sim.gait_env import GaitVecEnv, HumanGaitEnv
+from exotwin.sim.gait_env import IMPAIRED_SPEED, GaitVecEnv, HumanGaitEnv
+from exotwin.sim.gait_plan import CYCLE, FIRST, LAST, STRIDE
 from exotwin.sim.gait_task import GaitTask, load_gait_task
 from exotwin.sim.gait_training import policy_of, train_gait
 from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD
+from exotwin.sim.person import Subject
 from exotwin.sim.policy import act, load_policy
+from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.registration import ENVIRONMENT
+from exotwin.sim.state import DELAY, GOAL, KIND, WANTED
+from exotwin.sim.terrain import Level, Stairs, Terrain
 from gymnasium.utils.env_checker import check_env
 
 DEVICES = {"hip_knee_ankle": find_device("hip_knee_ankle")}
@@ -20,8 +25,8 @@ DEVICES = {"hip_knee_ankle": find_device("hip_knee_ankle")}
 
 def small_task(**changes):
     keys = {
-        "name": "level_walk",
-        "reference": "level_walk",
+        "name": "walk",
+        "reference": "walk",
         "mode": "walk",
         "speed": (1.0, 1.4),
         "devices": {"none": 2, "hip_knee_ankle": 2},
@@ -47,8 +52,9 @@ def test_registered_environment_passes_gymnasiums_checker():
     assert env.action_space.shape == (N_ACTIONS,)
 
 
-def test_environment_takes_any_subject_and_device():
-    env = HumanGaitEnv(device=DEVICES["hip_knee_ankle"])
+def test_environment_takes_any_subject_device_and_terrain():
+    way = Terrain([Level(length_m=1.0), Stairs(count=3)])
+    env = HumanGaitEnv(subject=Subject(mass_kg=60.0), device=DEVICES["hip_knee_ankle"], terrain=way)
     first, _ = env.reset(seed=3)
     rng = np.random.default_rng(0)
     for _ in range(10):
@@ -73,7 +79,7 @@ def test_policy_that_does_nothing_falls_and_ends_its_episode():
 
 def test_episode_is_cut_off_at_its_time():
     env = HumanGaitEnv()
-    env.task = env.batch.task = load_gait_task("level_walk").model_copy(update={"episode_s": 0.1})
+    env.task = env.batch.task = load_gait_task("walk").model_copy(update={"episode_s": 0.1})
     env.reset(seed=1)
     ended = [env.step(np.zeros(N_ACTIONS, np.float32))[3] for _ in range(5)]
     assert ended == [False] * 4 + [True]
@@ -158,10 +164,48 @@ def test_commanded_speeds_lie_in_the_tasks_range():
     seen = set()
     for _ in range(5):
         env.step(np.zeros((env.num_envs, N_ACTIONS)))
-        seen |= {float(s) for b in env.batches for s in b.state[:, 1]}
+        seen |= {float(s) for b in env.batches for s in b.state[:, WANTED]}
     assert len(seen) > env.num_envs
     assert min(seen) >= 0.9
     assert max(seen) <= 1.0
+
+
+def test_impaired_people_are_not_asked_to_hurry():
+    env = GaitVecEnv(small_task(speed=(1.6, 1.8), impaired_share=1.0), DEVICES, seed=0)
+    env.reset()
+    for batch in env.batches:
+        assert all(person.impairments for person in batch.people)
+        assert batch.state[:, WANTED].max() <= IMPAIRED_SPEED
+
+
+def test_episodes_start_all_over_the_way_and_with_delays_of_the_task():
+    task = small_task(terrains={"stairs": 1.0}, delay_s=(0.01, 0.03), devices={"none": 4})
+    env = GaitVecEnv(task, DEVICES, seed=0)
+    (batch,) = env.batches
+    share, kinds, delays = [], set(), []
+    for _ in range(30):
+        env.reset()
+        share += [person.data.qpos[0] / person.terrain.length_m for person in batch.people]
+        kinds |= set(batch.state[:, KIND])
+        delays += list(batch.state[:, DELAY])
+    assert min(share) < 0.1
+    assert max(share) > 0.8
+    assert kinds == {STRIDE, FIRST, CYCLE, LAST}
+    assert min(delays) >= 0.01
+    assert max(delays) <= 0.03
+    assert np.ptp(delays) > 0.01
+
+
+def test_standing_people_are_asked_for_the_tasks_postures():
+    keys = {"name": "stand", "reference": "stand", "mode": "stand", "speed": (0.0, 0.0), "devices": {"none": 4}}
+    task = small_task(**keys, postures=("stand", "sit"), posture_change_every_s=0.1)
+    env = GaitVecEnv(task, DEVICES, seed=0)
+    env.reset()
+    asked = set()
+    for _ in range(20):
+        env.step(np.zeros((env.num_envs, N_ACTIONS)))
+        asked |= {POSTURES[int(goal)] for goal in env.batches[0].state[:, GOAL]}
+    assert asked == {"stand", "sit"}
 
 
 def test_ppo_learns_checkpoints_and_goes_on(tmp_path):
@@ -184,7 +228,7 @@ def test_compiled_policy_acts_like_the_one_learnt(tmp_path):
 
     env = GaitVecEnv(small_task(), DEVICES, seed=0)
     model = PPO("MlpPolicy", env, policy_kwargs={"net_arch": [16, 16], "activation_fn": _elu()}, device="cpu", seed=1)
-    policy_of(model, "level_walk").save(tmp_path / "policy.npz")
+    policy_of(model, "walk").save(tmp_path / "policy.npz")
     network = load_policy(tmp_path / "policy.npz").network
     rng = np.random.default_rng(0)
     for observation in rng.uniform(-5.0, 5.0, (20, N_OBSERVATIONS)):

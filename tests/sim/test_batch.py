@@ -1,0 +1,148 @@
+"""Many people stepped at once do what each of them does alone; reward and falls are told from the reference."""
+
+import functools
+
+import numpy as np
+import pytest
+from exotwin.scenarios.catalogue import find_device
+from exotwin.sim.batch import FALL_DROP, FALL_LAG, FALL_PITCH, has_fallen, policy_step, reward, settle, stack
+from exotwin.sim.body import Embodiment
+from exotwin.sim.bridge import functions
+from exotwin.sim.gait_plan import CYCLE, planned
+from exotwin.sim.impairments import Impairment
+from exotwin.sim.nervous import N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD, advance, keep_pace, observe
+from exotwin.sim.person import Subject
+from exotwin.sim.reference import load_reference
+from exotwin.sim.state import EFFORT, EFFORT_COUNT, KIND
+from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain
+from scipy.spatial.transform import Rotation
+
+TIMESTEP, CONTROL_STEPS, PERIODS = 0.0025, 2, 4
+FUNCTIONS = functions()
+STAIRS = Terrain([Level(length_m=1.0), Stairs(rise_m=0.16, tread_m=0.3, count=3), Level(length_m=1.0)])
+RAMP = Terrain([Level(length_m=0.5), Ramp(slope_deg=7.0, length_m=3.0)])
+PEOPLE = [
+    (Subject(mass_kg=60.0, height_m=1.6), LEVEL, [], 0.0),
+    (Subject(mass_kg=90.0, height_m=1.85), STAIRS, [], 1.4),
+    (Subject(), RAMP, [Impairment(kind="hemiparesis", severity=0.5, side="l")], 1.5),
+    (Subject(age_years=70.0, sex="female"), LEVEL, [Impairment(kind="ageing", severity=0.5)], 0.0),
+]
+WORN = {"bare": None, "hip_knee_ankle": find_device("hip_knee_ankle")}
+
+
+def people(worn):
+    reference = load_reference("walk")
+    found = []
+    for k, (subject, way, ill, x) in enumerate(PEOPLE):
+        person = Embodiment(subject, WORN[worn], reference, TIMESTEP, way, ill)
+        person.place(0.2 * k + 0.03, 1.1 + 0.1 * k, x=x)
+        settle(FUNCTIONS, person.pointers, person.body, person.exo, person.state, person.action, person.work)
+        found.append(person)
+    return found
+
+
+@pytest.mark.parametrize("worn", WORN)
+def test_a_batch_does_what_each_person_does_alone(worn):
+    """To the last bit, over different terrains, bodies, impairments and under pushes of one of them."""
+    alone, together = people(worn), people(worn)
+    batch = stack(together)
+    n, n_exo = len(alone), len(alone[0].exo.joint)
+    state = np.stack([p.state for p in together])
+    pointers = np.stack([p.pointers for p in together])
+    actions, previous = np.zeros((n, N_ACTIONS)), np.zeros((n, N_ACTIONS))
+    push = np.zeros((n, 3))
+    push[1] = 20.0, -10.0, 0.0
+    nothing = np.zeros((n, n_exo))
+    observations, rewards, fallen = np.zeros((n, N_OBSERVATIONS)), np.zeros(n), np.zeros(n, dtype=np.bool_)
+    rng = np.random.default_rng(0)
+    own = np.zeros(N_OBSERVATIONS)
+    for _ in range(10):
+        previous[:] = actions
+        actions[:] = rng.uniform(-0.3, 0.3, actions.shape)
+        results = (observations, rewards, fallen)
+        for start, stop in ((0, 3), (3, 4)):
+            policy_step(FUNCTIONS, pointers, batch, state, actions, previous, push, nothing, nothing, nothing.copy(),
+                        CONTROL_STEPS, PERIODS, *results, start, stop)  # fmt: skip
+        for i, person in enumerate(alone):
+            person.data.xfrc_applied[1, :3] = push[i]
+            person.state[[EFFORT, EFFORT_COUNT]] = 0.0
+            one = (person.pointers, person.body, person.exo, person.state, actions[i])
+            for _ in range(PERIODS):
+                advance(FUNCTIONS, *one, np.zeros(n_exo), person.work, CONTROL_STEPS)
+            keep_pace(person.pointers, person.body, person.state, POLICY_PERIOD)
+            observe(FUNCTIONS, *one, person.work, own)
+            assert together[i].data.qpos.tobytes() == person.data.qpos.tobytes()
+            assert state[i].tobytes() == person.state.tobytes()
+            assert observations[i].tobytes() == own.tobytes()
+            gone = has_fallen(person.pointers, person.body, person.state, person.work)
+            assert fallen[i] == gone
+            expected = reward(person.pointers, person.body, person.state, actions[i], previous[i], person.work)
+            assert rewards[i] == (0.0 if gone else expected)
+
+
+@functools.cache
+def someone():
+    return Embodiment(Subject(), None, load_reference("walk"), TIMESTEP, STAIRS)
+
+
+def put(phase=0.2, speed=1.2, x=0.0):
+    person = someone()
+    person.place(phase, speed, x=x)
+    settle(FUNCTIONS, person.pointers, person.body, person.exo, person.state, person.action, person.work)
+    observe(FUNCTIONS, person.pointers, person.body, person.exo, person.state, person.action, person.work,
+            np.zeros(N_OBSERVATIONS))  # fmt: skip
+    return person
+
+
+def fell(person):
+    return bool(has_fallen(person.pointers, person.body, person.state, person.work))
+
+
+def test_a_fall_is_a_low_or_turned_pelvis_or_no_number():
+    scale = someone().body.scale
+    for drop, pitch, falls in ((0.9 * FALL_DROP, 0, 0), (1.1 * FALL_DROP, 0, 1), (0, 0.9 * FALL_PITCH, 0),
+                               (0, 1.1 * FALL_PITCH, 1), (0, -1.1 * FALL_PITCH, 1)):  # fmt: skip
+        person = put()
+        _, z = planned(person.body, person.state, person.work)
+        person.data.qpos[2] = z - drop * scale
+        person.data.qpos[3:7] = Rotation.from_euler("y", pitch).as_quat(scalar_first=True)
+        assert fell(person) == bool(falls), (drop, pitch)
+    person = put()
+    person.data.qvel[3] = np.nan
+    assert fell(person)
+
+
+def test_to_be_too_far_from_the_next_tread_is_a_fall_only_on_stairs():
+    for x, kind in ((0.0, 0), (1.4, CYCLE)):
+        person = put(x=x)
+        assert person.state[KIND] == kind
+        assert not fell(person)
+        person.data.qpos[0] += 1.1 * FALL_LAG * person.body.scale
+        assert fell(person) == (kind == CYCLE)
+
+
+def rewarded(person, action=0.0, before=0.0):
+    actions = np.full(N_ACTIONS, action)
+    return reward(person.pointers, person.body, person.state, actions, np.full(N_ACTIONS, before), person.work)
+
+
+def test_reward_is_more_for_who_keeps_to_the_reference_and_rests():
+    best = rewarded(put())
+    assert 0.3 < best <= 1.0
+    for spoil in ("angle", "rate", "height", "pitch", "way"):
+        person = put()
+        data, body = person.data, person.body
+        if spoil == "angle":
+            data.qpos[body.qpos[3]] += 0.4
+        elif spoil == "rate":
+            data.qvel[body.dof[3]] += 8.0
+        elif spoil == "height":
+            data.qpos[2] -= 0.1
+        elif spoil == "pitch":
+            turned = Rotation.from_quat(data.qpos[3:7], scalar_first=True) * Rotation.from_euler("y", 0.3)
+            data.qpos[3:7] = turned.as_quat(scalar_first=True)
+        else:
+            data.qvel[0] -= 0.5
+        assert rewarded(person) < best - 0.01, spoil
+    assert rewarded(put(), action=0.5, before=0.5) < best
+    assert rewarded(put(), action=0.5, before=-0.5) < rewarded(put(), action=0.5, before=0.5)
