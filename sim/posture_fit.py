@@ -23,7 +23,7 @@ from .seat import ISCHIUM, ISCHIUM_RADIUS
 
 FREE = 9  # control points of each curve beside the three at either end, which keep it still there
 COP = 0.045  # m ahead of the ankle, where the feet carry while the seat carries too; the middle of the foot
-FOOT = (-0.02, 0.11)  # m from the ankle: the centre of pressure stays within, clear of heel and toes
+FOOT = (0.02, 0.10)  # m from the ankle: the centre of pressure stays within, clear of heel and toes
 SCALE = {"ankle": 10.0, "knee": 5.0, "hip": 10.0}  # deg by which curves may well miss the published ones; chosen
 SEAT_OFF = 0.34  # share of the rise after which the feet carry everything; the published one lies at 30-35 %
 MOST_HIP, MOST_KNEE = 0.8, 0.95  # Nm/kg of extension
@@ -137,7 +137,7 @@ class RiseFit:
         near = np.clip((1.0 - x) / 0.3, 0.0, 1.0)[:, None]
         parts = [(near * (joints - self.angles) / scale).ravel(), 5e-3 * jerk.ravel()]
         outside = np.maximum(0.0, d["cop"] - FOOT[1]) - np.maximum(0.0, FOOT[0] - d["cop"])
-        parts += [outside / 0.004, 0.3 * (d["cop"] - COP) / 0.02]
+        parts += [outside / 0.004, 0.6 * (d["cop"] - COP) / 0.02]
         known = x > (0.35 if wish.seat is not None else 0.0)
         for joint, j in (("hip", 0), ("knee", 3)):
             moment = -self.target[f"{joint}_extension_moment_Nm_per_kg"]

@@ -398,7 +398,7 @@ def test_extensors_can_rise_from_a_squat(hip, knee, ankle):
     for muscle in ("vasti", "rectfem"):
         assert arms[MUSCLES.index(muscle), 3] < -0.01
     for muscle in ("hamstrings", "glutmax"):
-        assert arms[MUSCLES.index(muscle), 0] < 0.0
+        assert arms[MUSCLES.index(muscle), 0] < -0.015
 
 
 @pytest.mark.parametrize("hip", [-20, 0, 30])
