@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -77,7 +78,8 @@ def build() -> dict[str, FloatArray]:
 def main() -> None:
     """Build the shipped reference again."""
     target = Path(str(files("exotwin.assets"))) / "gait" / "stand.npz"
-    np.savez_compressed(target, **{k: v.astype(np.float32) for k, v in build().items()})
+    arrays: dict[str, Any] = {k: v.astype(np.float32) for k, v in build().items()}
+    np.savez_compressed(target, **arrays)
     print(f"wrote {target.name}")
 
 

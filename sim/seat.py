@@ -86,8 +86,8 @@ def stand_on_feet(model: mujoco.MjModel, data: Any, body: Any) -> None:
         moved = np.zeros((ROWS, 2))
         for k, row in enumerate(cell):
             _pose(model, data, body, row)
-            sole = np.array(data.geom_xpos)[soles]
-            moved[k] = -sole[:2, 0].mean(), FOOT_RADIUS - SINK - sole[:5, 2].min()
+            sole: FloatArray = np.array(data.geom_xpos)[soles]
+            moved[k] = -np.mean(sole[:2, 0]), FOOT_RADIUS - SINK - np.min(sole[:5, 2])
         rate = np.gradient(moved, 0.5 / (ROWS - 1), axis=0)
         for i, channel in enumerate((AHEAD, HEIGHT)):
             cell[:, PELVIS + channel] += moved[:, i]

@@ -146,3 +146,26 @@ def test_a_fault_covers_its_window_and_channels():
     assert fault.covers(1.0, "imu/thigh_r/ax")
     assert not fault.covers(2.0, "imu/thigh_r/ax")
     assert not fault.covers(1.5, "imu/thigh_l/ax")
+
+
+def test_postures_are_asked_for_at_their_times(load):
+    scenario = load(
+        task="sit_to_stand",
+        speed_mps=0,
+        postures=[{"at_s": 0, "posture": "sit"}, {"at_s": 2, "posture": "stand"}],
+    )
+    assert [scenario.posture_at(t) for t in (0.0, 1.99, 2.0, 9.0)] == ["sit", "sit", "stand", "stand"]
+    assert load().posture_at(3.0) == "stand"
+
+
+@pytest.mark.parametrize(
+    ("postures", "said"),
+    [
+        ([{"at_s": 0, "posture": "sitt"}], "did you mean 'sit'"),
+        ([{"at_s": 1, "posture": "sit"}], "postures: at_s must begin at 0"),
+        ([{"at_s": 0, "posture": "sit"}, {"at_s": 0, "posture": "stand"}], "postures: at_s must begin at 0 and rise"),
+    ],
+)
+def test_bad_postures_are_named(load, postures, said):
+    with pytest.raises(ValueError, match=said):
+        load(task="sit_to_stand", postures=postures)
