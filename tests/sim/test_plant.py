@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
+from exotwin.sim.impairments import KINDS, Impairment
 from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
 from exotwin.sim.sensors import SensorFault
+from exotwin.sim.terrain import ground_height, load_terrain
 from exotwin.sim.truth import BLOCKS
 
 WORN = {
@@ -144,13 +146,13 @@ def test_command_of_the_wrong_length_is_refused(worn):
 
 
 def test_unknown_gait_names_the_nearest():
-    with pytest.raises(ValueError, match="'level_walk'"):
-        Plant(Subject(), None, gait="level_wlak")
+    with pytest.raises(ValueError, match="no gait 'wlak'; did you mean 'walk'"):
+        Plant(Subject(), None, gait="wlak")
 
 
 def test_unknown_policy_names_the_nearest():
-    with pytest.raises(ValueError, match="'level_walk'"):
-        Plant(Subject(), None, policy="level_wolk")
+    with pytest.raises(ValueError, match="no policy 'wolk'; did you mean 'walk'"):
+        Plant(Subject(), None, policy="wolk")
 
 
 def test_faults_spoil_their_channels_in_their_time_and_nothing_else():
@@ -191,6 +193,33 @@ def test_fault_on_a_channel_that_is_none_names_the_nearest():
         Plant(Subject(), HKA, faults=(SensorFault(0.0, 1.0, "imu/thihg_r/ax", "nan"),))
 
 
+def test_a_run_begins_near_the_place_asked_for():
+    way = load_terrain("circuit")
+    plant = Plant(Subject(), None, terrain=way)
+    for x in (0.0, 5.0, 11.0, 30.0):
+        plant.reset(1.2, np.random.default_rng(0), x=x)
+        assert plant.row[X] == pytest.approx(x, abs=1.0)
+        standing = plant.row[X + 2] - ground_height(way.rows(), plant.row[X])
+        assert standing == pytest.approx(0.93, abs=0.2)
+        assert not plant.fallen
+
+
+def test_no_impairment_to_speak_of_changes_nothing():
+    none = [Impairment(kind=kind, severity=0.0) for kind in ("hemiparesis", "equinus", "ageing")]
+    healthy, hale = walk(Plant(Subject(), None), 0.5)[0], walk(Plant(Subject(), None, impairments=none), 0.5)[0]
+    assert healthy.tobytes() == hale.tobytes()
+    lame = walk(Plant(Subject(), None, impairments=[Impairment(kind="foot_drop", severity=1.0)]), 0.5)[0]
+    assert not np.array_equal(healthy, lame)
+
+
+def test_a_walker_has_no_posture():
+    plant = Plant(Subject(), None)
+    with pytest.raises(ValueError, match="'walk' walks: it has no posture 'sit'"):
+        plant.command_posture("sit")
+    with pytest.raises(ValueError, match="did you mean 'sit'"):
+        plant.command_posture("sitt")
+
+
 def test_oracle_torque_is_the_biological_part_per_kilogram():
     plant = Plant(Subject(mass_kg=82.0), HKA)
     rows, _ = walk(plant, 0.2)
@@ -207,6 +236,46 @@ def test_people_stay_on_their_feet(worn, speed):
     for seed in range(3):
         plant.reset(speed, np.random.default_rng(seed))
         while plant.time < 4.0 and not plant.fallen:
+            plant.step()
+        if plant.fallen:
+            fallen.append(f"seed {seed} at {plant.time:.1f} s")
+    assert not fallen
+
+
+@pytest.mark.parametrize("name", ["stairs_up", "stairs_down", "ramp_up_10", "ramp_down_10"])
+def test_people_get_over_stairs_and_ramps(name):
+    """To 2 m behind the end, at its height, on their own feet."""
+    way = load_terrain(name)
+    plant = Plant(Subject(), None, terrain=way)
+    plant.reset(1.2, np.random.default_rng(0))
+    while plant.row[X] < way.length_m + 2.0 and plant.time < 40.0 and not plant.fallen:
+        plant.step()
+    assert not plant.fallen, f"at x = {plant.row[X]:.1f} m"
+    assert plant.row[X] > way.length_m + 2.0
+    assert plant.row[X + 2] - ground_height(way.rows(), plant.row[X]) == pytest.approx(0.93, abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("worn", WORN)
+def test_people_walk_the_circuit(worn):
+    way, fallen = load_terrain("circuit"), []
+    plant = Plant(Subject(), WORN[worn], terrain=way)
+    for seed in range(10):
+        plant.reset(1.2, np.random.default_rng(seed))
+        while plant.row[X] < way.length_m + 2.0 and plant.time < 90.0 and not plant.fallen:
+            plant.step()
+        if plant.row[X] < way.length_m + 2.0:
+            fallen.append(f"seed {seed} at x = {plant.row[X]:.1f} m")
+    assert not fallen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_people_with_an_impairment_walk_at_their_own_speed(kind):
+    plant, fallen = Plant(Subject(), None, impairments=[Impairment(kind=kind, severity=0.4)]), []
+    for seed in range(5):
+        plant.reset(0.8, np.random.default_rng(seed))
+        while plant.time < 10.0 and not plant.fallen:
             plant.step()
         if plant.fallen:
             fallen.append(f"seed {seed} at {plant.time:.1f} s")
