@@ -25,7 +25,7 @@ class Point:
     def time(self):
         return self.ticks / self.rate
 
-    def reset(self, speed, rng):
+    def reset(self, speed, rng, posture):
         self.command_speed(speed)
 
     def command_speed(self, speed):

@@ -148,7 +148,7 @@ def test_bad_input_is_one_line_with_the_nearest_right_one(exotwin, tmp_path, wor
         ),
         ({"sped_mps": 1.2}, "no key 'sped_mps'; did you mean 'speed_mps'?"),
         ({"task": "wlak"}, "no task 'wlak'; did you mean 'walk'?"),
-        ({"task": "squat"}, "no task with a policy 'squat'; there is"),
+        ({"task": "run"}, "no task with a policy 'run'; there is"),
         ({"arms": [{"name": "a", "controller": "orcale"}]}, "no controller 'orcale'; did you mean 'oracle'?"),
         ({"gates": [FALLS | {"metric": "arms.unpoweerd.falls"}]}, "no arm 'unpoweerd'; did you mean 'unpowered'?"),
         ({"device": "hip_ankle"}, "no device 'hip_ankle'"),

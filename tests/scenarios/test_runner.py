@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ from exotwin.controllers.device import load_device
 from exotwin.scenarios.arm import ControllerError
 from exotwin.scenarios.catalogue import find_device
 from exotwin.scenarios.metrics import fault_torque
-from exotwin.scenarios.runner import ScenarioResult, run_scenario
+from exotwin.scenarios.normative import published
+from exotwin.scenarios.runner import ScenarioResult, angle_reference, run_scenario
 from exotwin.scenarios.scenario import load_scenario
+from exotwin.sim.body import Embodiment
+from exotwin.sim.person import Subject
 from exotwin.sim.recording import Recording, read_recording
+from exotwin.sim.reference import load_reference
 from short_walk import arms, short_walk
 from synthetic_walk import make
 
@@ -371,3 +376,24 @@ def test_a_device_of_one_s_own_is_read_from_its_file(tmp_path, whole):
     assert load_device(mine).name == "mine"
     result = run(tmp_path, tmp_path / "out", device=str(mine), arms=arms("unpowered"))
     assert result.metrics["device"] == "mine"
+
+
+# --- the reference that angles are held against
+
+
+@pytest.mark.parametrize(("height", "mass"), [(1.6, 60.0), (1.85, 85.0)])
+def test_angle_reference_is_published_walking_from_heel_strike(height, mass):
+    """At the published speed, scaled to the body; the ankle's neutral is not ours."""
+    person = Embodiment(Subject(height_m=height, mass_kg=mass), None, load_reference("walk"), 0.002)
+    found = angle_reference(SimpleNamespace(person=person), 1.20 * np.sqrt(height / 1.70))
+    assert set(found) == {"hip_flexion", "hip_adduction", "hip_rotation", "knee_flexion", "ankle_dorsiflexion"}
+    bands = published("level_walking", "Bovi2011", "free")
+    for joint in ("hip_flexion", "knee_flexion", "ankle_dorsiflexion"):
+        apart = np.degrees(found[joint]) - bands[f"angle/{joint}"].mean
+        if bands[f"angle/{joint}"].offset:
+            apart -= apart.mean()
+        assert np.sqrt(np.mean(apart**2)) < 5.0, joint
+        assert found[joint][0] == pytest.approx(found[joint][-1], abs=1e-6)
+    # Heel strike: hip flexed, knee all but straight, then it yields.
+    assert found["hip_flexion"][0] > 0.9 * found["hip_flexion"].max() - 0.1
+    assert found["knee_flexion"][0] < found["knee_flexion"][:25].max() - 0.05
