@@ -22,10 +22,10 @@ from .reference import ANGLE, CHANNELS, LOAD, MOMENT, N_JOINTS, PELVIS, PELVIS_S
 from .seat import ISCHIUM, ISCHIUM_RADIUS
 
 FREE = 9  # control points of each curve beside the three at either end, which keep it still there
-COP = 0.045  # m ahead of the ankle, where the feet carry while the seat carries too; the middle of the foot
-FOOT = (0.02, 0.10)  # m from the ankle: the centre of pressure stays within, clear of heel and toes
+COP = 0.055  # m ahead of the ankle, where the feet carry while the seat carries too; the middle of the foot
+FOOT = (0.035, 0.10)  # m from the ankle: the centre of pressure stays within, clear of heel and toes
 SCALE = {"ankle": 10.0, "knee": 5.0, "hip": 10.0}  # deg by which curves may well miss the published ones; chosen
-SEAT_OFF = 0.34  # share of the rise after which the feet carry everything; the published one lies at 30-35 %
+SEAT_OFF = 0.36  # share of the rise after which the feet carry everything; the published one lies at 30-35 %
 MOST_HIP, MOST_KNEE = 0.8, 0.95  # Nm/kg of extension
 MOST_FLEXED = 105.0  # deg of the hip
 MOMENT_SCALE = 0.2  # Nm/kg
@@ -156,7 +156,7 @@ class RiseFit:
             lifted = d["ischium"][:, 1] - rest[1] - 0.1 * (x - SEAT_OFF)
             parts.append(~on * np.minimum(0.0, lifted) / 0.002)
             # The seat only pushes, and its force falls to nothing without a jump.
-            parts += [np.minimum(0.0, d["seat"]) / 0.02, np.diff(d["seat"]) / 0.1]
+            parts += [np.minimum(0.0, d["seat"]) / 0.02, np.diff(d["seat"]) / 0.07, d["seat"][self.off - 1 : self.off] / 0.04]
             parts.append(
                 np.array([(rest[1] - wish.seat) / 0.001, (s[0, 2] - self.lordosis - wish.lean) / np.radians(1.5)])
             )

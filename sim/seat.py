@@ -88,7 +88,7 @@ def stand_on_feet(model: mujoco.MjModel, data: Any, body: Any) -> None:
             _pose(model, data, body, row)
             sole: FloatArray = np.array(data.geom_xpos)[soles]
             moved[k] = -np.mean(sole[:2, 0]), FOOT_RADIUS - SINK - np.min(sole[:5, 2])
-        rate = np.gradient(moved, 0.5 / (ROWS - 1), axis=0)
+        rate: FloatArray = np.asarray(np.gradient(moved, 0.5 / (ROWS - 1), axis=0))
         for i, channel in enumerate((AHEAD, HEIGHT)):
             cell[:, PELVIS + channel] += moved[:, i]
             cell[:, PELVIS_SLOPE + channel] += rate[:, i]
