@@ -41,7 +41,8 @@ C_EFFORT, C_ACTION, C_CHANGE, C_IMPACT = 0.5, 0.004, 0.01, 0.3
 HARD_LANDING = 1.25  # body weights on one foot, above which a landing costs
 # A fall: pelvis this far below the reference (m per unit of scale), or turned this far (rad).
 FALL_DROP, FALL_PITCH, FALL_ROLL, FALL_YAW = 0.16, 0.6, 0.5, 0.8
-# On stairs, too far from the planned place (m per unit of scale): the next tread will be missed.
+# On stairs and in a posture, too far from the planned place (m per unit of scale): the next tread, or the seat, will be
+# missed.
 FALL_LAG = 0.35
 
 
@@ -86,7 +87,7 @@ def pick(batch: Any, i: int) -> Any:
     )  # fmt: skip
     work = Work(
         w.reference[i], w.torque[i], w.exo_torque[i], w.capacity[i], w.passive[i], w.arms[i], w.activation[i],
-        w.foot_force[i], w.cell[i], w.weight[i], w.seen[i], w.reflex[i],
+        w.foot_force[i], w.cell[i], w.weight[i], w.seen[i], w.reflex[i], w.balance[i],
     )  # fmt: skip
     return body, exo, work
 
@@ -115,7 +116,7 @@ def has_fallen(pointers: Any, body: Any, state: Any, work: Any) -> bool:
     lean = pitch + work.reference[PELVIS + TILT] if body.still else pitch
     if not np.isfinite(qpos[2]) or not np.isfinite(np.sum(qvel)):
         return True
-    if state[KIND] != STRIDE and abs(x - qpos[0]) > FALL_LAG * body.scale:
+    if (body.still or state[KIND] != STRIDE) and abs(x - qpos[0]) > FALL_LAG * body.scale:
         return True
     return bool(
         drop > FALL_DROP * body.scale or abs(lean) > FALL_PITCH or abs(roll) > FALL_ROLL or abs(yaw) > FALL_YAW

@@ -103,6 +103,7 @@ class Work(NamedTuple):
     weight: Any
     seen: Any
     reflex: Any
+    balance: Any
 
 
 def physics_steps(control_rate_hz: float, longest: float = 0.002) -> int:
@@ -173,6 +174,7 @@ class Embodiment:
             weight=np.zeros(4),
             seen=np.zeros((SEEN, N_OBSERVATIONS + 1)),
             reflex=np.zeros(REFLEX_SIZE),
+            balance=np.zeros(2),
         )
         if reference.still:
             stand_on_feet(self.model, self.data, self.body)
@@ -213,7 +215,8 @@ class Embodiment:
         refer(body, state, work)
         see_ground(body, state, planned(body, state, work)[0])
         refer(body, state, work)
-        shape(body, state)
+        if not body.still:
+            shape(body, state)
         self.action[:] = 0.0
         for array in (self.exo.torque, self.exo.velocity):
             array[:] = 0.0

@@ -65,7 +65,10 @@ def fit_periodic(body: FitBody, t: Targets, like: Motion | None = None) -> Motio
         start = like.q.copy()
         start[:, 0] *= t.lengths[1] / like.length
         start[:, 2] += (np.tan(t.slope) - like.slope) * start[:, 0]
+        start[:, 2] += (t.rise[1] - like.rise) * np.linspace(0.0, 1.0, HALF + 1)
         t.root[:, 0] = start[:HALF, 0] - np.arange(HALF) / HALF * t.lengths[1]
+        climb = t.rise[1] + t.lengths[1] * np.tan(t.slope)
+        t.root[:, 2] = np.mean(start[:HALF, 2] - np.arange(HALF) / HALF * climb)
     return MotionFit(body, t, Splines(t.half_time, KNOTS)).solve(start, iterations=60)
 
 
@@ -125,15 +128,19 @@ def _slopes(job: tuple[int, Motion]) -> list[Motion]:
     return [found[slope] for slope in SLOPES]
 
 
-def _stairs(job: tuple[int, float, float, Motion]) -> list[Motion]:
-    direction, rise, tread, level = job
-    body, rise = FitBody(), direction * rise
-    t = stairs(rise, tread)
-    cycle = fit_periodic(body, t)
-    time = (cycle.half_time + level.half_time) / 2.0
-    first = fit_between(body, level, cycle, t, tread, (0.0, rise), time)
-    last = fit_between(body, cycle, level, t, level.length, (rise, 0.0), time)
-    return [first, cycle, last]
+def _flights(job: tuple[int, float, Motion]) -> list[list[Motion]]:
+    """First, cycle and last step of flights of every rise, the outer rises sought from the middle one."""
+    direction, tread, level = job
+    body, middle = FitBody(), RISES[len(RISES) // 2]
+    found: dict[float, list[Motion]] = {}
+    for rise in sorted(RISES, key=lambda r: abs(r - middle)):
+        t = stairs(direction * rise, tread)
+        cycle = fit_periodic(body, t, found[middle][1] if found else None)
+        time = (cycle.half_time + level.half_time) / 2.0
+        first = fit_between(body, level, cycle, t, tread, (0.0, direction * rise), time)
+        last = fit_between(body, cycle, level, t, level.length, (direction * rise, 0.0), time)
+        found[rise] = [first, cycle, last]
+    return [found[rise] for rise in RISES]
 
 
 def build(workers: int = 2) -> dict[str, FloatArray]:
@@ -145,22 +152,20 @@ def build(workers: int = 2) -> dict[str, FloatArray]:
             for slope, motion in zip(SLOPES, motions, strict=True):
                 print(slope, SPEEDS[k], {n: round(v, 1) for n, v in motion.residual.items()}, flush=True)
         level = levels[APPROACH]
-        jobs = [(d, r, t, level) for d in (-1, 1) for r in RISES for t in TREADS]
-        flights = []
-        for job, motions in zip(jobs, pool.map(_stairs, jobs), strict=True):
-            for kind, motion in zip(("first", "cycle", "last"), motions, strict=True):
-                print(job[:3], kind, {k: round(v, 1) for k, v in motion.residual.items()}, flush=True)
-            flights.append(motions)
-    walks = [by_speed[k][i] for i in range(len(SLOPES)) for k in range(len(SPEEDS))]
-    walk = np.stack([cell_of(m) for m in walks])
-    n_r, n_t = len(RISES), len(TREADS)
-    order = [[[[flights[(d * n_r + r) * n_t + t][k] for t in range(n_t)] for r in range(n_r)] for k in range(3)]
-             for d in range(2)]  # fmt: skip
+        jobs = [(d, tread, level) for d in (-1, 1) for tread in TREADS]
+        flights = {}
+        for job, by_rise in zip(jobs, pool.map(_flights, jobs), strict=True):
+            for rise, motions in zip(RISES, by_rise, strict=True):
+                flights[job[0], rise, job[1]] = motions
+                for kind, motion in zip(("first", "cycle", "last"), motions, strict=True):
+                    print(job[:2], rise, kind, {k: round(v, 1) for k, v in motion.residual.items()}, flush=True)
+    walk = np.stack([cell_of(by_speed[k][i]) for i in range(len(SLOPES)) for k in range(len(SPEEDS))])
+    order = [[[[flights[d, r, t][k] for t in TREADS] for r in RISES] for k in range(3)] for d in (-1, 1)]
     stair = np.array([[[[cell_of(m) for m in row] for row in kind] for kind in way] for way in order])
     stair_time = np.array([[[[m.half_time for m in row] for row in kind] for kind in way] for way in order])
     return {
         "walk": walk.reshape(len(SLOPES), len(SPEEDS), HALF + 1, CHANNELS),
-        "walk_time": np.array([m.half_time for m in walks]).reshape(len(SLOPES), len(SPEEDS)),
+        "walk_time": np.array([[by_speed[k][i].half_time for k in range(len(SPEEDS))] for i in range(len(SLOPES))]),
         "slopes": np.tan(np.deg2rad(SLOPES)),
         "speeds": np.array(SPEEDS) / np.sqrt(PUBLISHED_SCALE),
         "stairs": stair,

@@ -56,6 +56,7 @@ from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
 # Kinds of step: striding, and on stairs the step onto them, one of many, and the step off.
 STRIDE, FIRST, CYCLE, LAST = 0, 1, 2, 3
 ACCELERATION, BRAKING = 0.4, 0.6  # m/s^2, the most a walker changes speed by on the way (chosen)
+SLOWEST = 0.6  # of the slowest cell's speed; strides do not get slower (chosen)
 SIGHT = 4.0  # m, from where steps are measured out to stairs
 BACK_LOOK, FRONT_LOOK = 0.25, 0.45  # m at the source's size: the slope underfoot is taken between these
 
@@ -162,8 +163,22 @@ def stride_length(body: Any, speed: float) -> float:
     level = i if body.slopes[i] == 0.0 else i + 1
     j, w = _bracket(body.speeds, speed)
     n = len(body.speeds)
-    right = 1 if n > 1 else 0
-    return speed * ((1.0 - w) * body.times[level * n + j] + w * body.times[level * n + j + right])
+    k = j + 1 if n > 1 else j
+    slow, fast = body.speeds[j] * body.times[level * n + j], body.speeds[k] * body.times[level * n + k]
+    length = (1.0 - w) * slow + w * fast
+    # Below the slowest cell steps shorten at its pace.
+    return float(length * min(1.0, speed / body.speeds[0]))
+
+
+@compiled
+def _planned_length(body: Any, state: Any) -> float:
+    """Length of the present stride, m: that of the cells it is mixed from, so that the pelvis does not jump."""
+    index, weight = np.empty(4, dtype=np.int64), np.empty(4)
+    _cells(body, state, index, weight)
+    length = 0.0
+    for i in range(4):
+        length += weight[i] * body.speeds[index[i] % len(body.speeds)] * body.times[index[i]]
+    return float(length * min(1.0, state[SPEED] / body.speeds[0]))
 
 
 @compiled
@@ -211,7 +226,7 @@ def shape(body: Any, state: Any) -> None:
     """Distances and rises of the present step from its kind."""
     kind = state[KIND]
     if kind == STRIDE:
-        state[AHEAD_BY] = state[SPEED] * state[STRIDE_TIME] / 2.0
+        state[AHEAD_BY] = _planned_length(body, state)
         state[RISE_NEXT] = 0.0
     elif kind == LAST:
         state[AHEAD_BY], state[RISE_NEXT] = stride_length(body, body.speeds[0]), 0.0
@@ -231,7 +246,7 @@ def _measured_out(body: Any, fastest: float, distance: float) -> tuple[float, fl
         length = stride_length(body, speed)
         if first == 0.0:
             first = length
-        elif left < 0.5 * length:
+        elif left < 0.2 * length:  # steps shrink rather than stretch
             return first, distance / gone
         gone += length
 
@@ -239,7 +254,7 @@ def _measured_out(body: Any, fastest: float, distance: float) -> tuple[float, fl
 @compiled
 def _choose_speed(body: Any, state: Any) -> None:
     """Speed of the coming stride; measured out before stairs. May turn the stride into the first step on them."""
-    slowest, fastest = 0.6 * body.speeds[0], body.speeds[-1]
+    slowest, fastest = SLOWEST * body.speeds[0], body.speeds[-1]
     wanted = min(fastest, max(slowest, state[WANTED] + state[TRIM]))
     time = stride_length(body, state[SPEED]) / state[SPEED]
     speed = min(max(wanted, state[SPEED] - BRAKING * time), state[SPEED] + ACCELERATION * time)
@@ -265,7 +280,7 @@ def _choose_speed(body: Any, state: Any) -> None:
 def next_step(body: Any, state: Any) -> None:
     """A foot has landed: it leads now. Choose the step that follows."""
     if state[KIND] == STRIDE:
-        state[AHEAD_BY] = state[SPEED] * state[STRIDE_TIME] / 2.0
+        state[AHEAD_BY] = _planned_length(body, state)
     state[FOOT_X] += state[AHEAD_BY]
     state[FOOT_Z] += state[RISE_NEXT]
     state[BACK], state[RISE_BACK] = state[AHEAD_BY], state[RISE_NEXT]
@@ -286,6 +301,7 @@ def start_at(body: Any, state: Any, x: float) -> None:
     state[NEXT_SPEED] = state[SPEED]
     if body.still:
         return
+    state[SPEED] = state[NEXT_SPEED] = max(state[SPEED], SLOWEST * body.speeds[0])
     rows = body.terrain
     reach = stride_length(body, state[SPEED])
     for i in range(len(rows)):

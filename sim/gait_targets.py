@@ -107,7 +107,6 @@ def published_targets(task: str, condition: str, half_time: float, lengths: tupl
     for joint, name in ((0, "hip_extension"), (1, "hip_abduction"), (3, "knee_extension"), (4, "ankle_plantarflexion")):
         mean, sd = curves[f"{name}_moment_Nm_per_kg"]
         moments[:, joint], moment_sd[:, joint] = -mean, np.maximum(sd, LEAST_SD["moment"])
-    moment_sd[:, 2] = 0.1
     forces, force_sd = np.zeros((2 * HALF, 2)), np.zeros((2 * HALF, 2))
     for k, name in enumerate(("ap", "vertical")):
         mean, sd = curves[f"grf_{name}_BW"]
@@ -175,7 +174,7 @@ def stairs(rise: float, tread: float) -> Targets:
     t = published_targets(task, condition, STAIR_TIME[1 if up else -1] / 2.0, (tread, tread))
     t.rise = (rise, rise)
     t.heel_from_edge = heel_from_edge(1 if up else -1, tread)
-    t.clearance = 0.02
+    t.clearance = 0.035
     # The published strides end on a landing, so their last part is not periodic. Climbing step over step the swinging
     # leg goes on to the next tread, with hip and knee as McFadyen & Winter 1988 (J Biomech 21:733) show them.
     for joint, points in (_NEXT_TREAD_UP if up else _NEXT_TREAD_DOWN).items():

@@ -44,6 +44,8 @@ class GaitTask(Config):
     speed: Range
     mass_kg: Range = (50.0, 110.0)
     height_m: Range = (1.50, 1.95)
+    age_years: Range = (18.0, 75.0)
+    strength: Range = (0.8, 1.4)
     terrains: dict[Literal["level", "ramps", "stairs", "circuit"], float] = Field(
         {"level": 1.0}, description="share of the people on each kind of way"
     )
@@ -85,7 +87,7 @@ class GaitTask(Config):
 
     def people(self, rng: np.random.Generator, count: int) -> list[tuple[Subject, Terrain, tuple[Impairment, ...]]]:
         """Bodies, their ways and impairments, drawn for training; ways in exact shares."""
-        bodies = sample_subjects(count, rng, self.mass_kg, self.height_m)
+        bodies = sample_subjects(count, rng, self.mass_kg, self.height_m, self.age_years, self.strength)
         kinds = list(self.terrains)
         edges = np.cumsum([self.terrains[k] for k in kinds]) / sum(self.terrains.values())
         drawn = []

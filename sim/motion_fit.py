@@ -32,6 +32,9 @@ DEGREE = 5
 G = 9.81
 # A sole that carries the body sinks this deep into the ground's compliance, m.
 SINK = 0.003
+# Joints without muscles of their own, among the 12: hip rotation and toes. Their springs and dampers (Nm/rad, Nms/rad).
+PASSIVE = np.array([2, 5, 8, 11])
+STIFFNESS, DAMPING = np.array([PASSIVE_JOINT[joint] for _ in SIDES for joint in JOINTS]).T
 
 
 @dataclass
@@ -47,7 +50,7 @@ class Weights:
     slip: float = 4.0
     clear: float = 10.0
     negative: float = 30.0
-    toes: float = 2.0
+    passive: float = 2.0
     smooth: float = 2e-3
     load_smooth: float = 0.6
     place: float = 5.0
@@ -77,7 +80,7 @@ class Targets:
     rise: tuple[float, float] = (0.0, 0.0)
     slope: float = 0.0
     heel_from_edge: float = 0.0
-    clearance: float = 0.015
+    clearance: float = 0.035
     planted: tuple[float, float] = (0.15, 0.5)
     weights: Weights = field(default_factory=Weights)
 
@@ -99,6 +102,7 @@ class Motion:
     half_time: float
     length: float
     slope: float
+    rise: float
     residual: dict[str, float]
 
 
@@ -317,16 +321,15 @@ class MotionFit:
             scale = w.root / self.weight
             add("root", scale * value[:6], scale * d_y[:6], s, scale * d_load[:6])
             moments = value[6:] / body.mass
-            toes = np.array([5, 11])
-            k, c = PASSIVE_JOINT["mtp_extension"]
-            passive = moments[toes] + (k * q[6 + toes] + c * dq[6 + toes]) / body.mass
-            dy_toes = d_y[6 + toes] / body.mass
+            # Joints without muscles turn as their springs let them.
+            f = w.passive / 0.05 / body.mass
+            value_p = f * (value[6:] + STIFFNESS * q[6:] + DAMPING * dq[6:])[PASSIVE]
+            by_p = f * d_y[6:][PASSIVE]
             if jacobian:
-                for i, toe in enumerate(toes):
-                    dy_toes[i, 0, 6 + toe] += k / body.mass
-                    dy_toes[i, 1, 6 + toe] += c / body.mass
-            f_toes = w.toes / 0.05
-            add("toes", f_toes * passive, f_toes * dy_toes, s, f_toes * d_load[6 + toes] / body.mass)
+                rows_p = np.arange(len(PASSIVE))
+                by_p[rows_p, 0, 6 + PASSIVE] += f * STIFFNESS[PASSIVE]
+                by_p[rows_p, 1, 6 + PASSIVE] += f * DAMPING[PASSIVE]
+            add("passive", value_p, by_p, s, f * d_load[6:][PASSIVE])
             f = w.moment / t.moment_scale[s]
             add("moment", f * (moments - t.moments[s]), f[:, None, None] * d_y[6:] / body.mass, s,
                 f[:, None, None] * d_load[6:] / body.mass)  # fmt: skip
@@ -563,4 +566,6 @@ class MotionFit:
             force[HALF] = force[0, ::-1] * np.array([1, -1, 1])
         else:
             moments[HALF], force[HALF] = moments[HALF - 1], force[HALF - 1]
-        return Motion(y[0], y[1], y[2], moments, force, self.t.half_time, self.t.lengths[1], float(np.tan(self.t.slope)), dict(self.detail))
+        t = self.t
+        lean = float(np.tan(t.slope))
+        return Motion(*y, moments, force, t.half_time, t.lengths[1], lean, t.rise[1], dict(self.detail))

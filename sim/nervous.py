@@ -92,6 +92,8 @@ SEEN = 4  # looks that are remembered, so that the policy may act on old ones
 SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])
 
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
+# Sideways balance: m of foot placement per m/s of drift and per m beside the line, rad of stance hip per rad of lean.
+SIDE_STEP, SIDE_RETURN, RIGHTING = 0.3, 0.1, 0.5  # 0.3 s is the time constant of a leg's inverted pendulum
 STIFFNESS = np.array([300.0, 300.0, 90.0, 225.0, 180.0, 0.0])
 DAMPING = np.array([15.0, 15.0, 4.0, 7.0, 5.0, 0.0])
 # Trust of the muscle solution in each joint's torque; hip rotation has a spring and no muscle of its own, the toes are
@@ -145,6 +147,32 @@ def moment_arms(pointers: Any, body: Any, arms: Any) -> None:
 
 
 @compiled
+def balance(qpos: Any, qvel: Any, body: Any, state: Any, ref: Any, out: Any) -> None:
+    """Shift of hip adduction (rad) of the right and left leg that keeps a walker from falling sideways.
+
+    The swinging foot is put further out the faster the body moves that way, and where it would be if the pelvis were
+    level; the standing hip rights the pelvis (Yin 2007, ACM Trans Graph 26:105; people place their feet so: Wang &
+    Srinivasan 2014, Biol Lett 10:20140405).
+    """
+    out[:] = 0.0
+    if body.still:
+        return
+    _, _, roll = euler_angles(qpos[3:7])
+    lean = min(0.3, max(-0.3, roll - ref[PELVIS + LIST]))
+    drift = qvel[1] - ref[PELVIS_SLOPE + LEFT] / state[STRIDE_TIME]
+    aside = min(0.2, max(-0.2, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
+    step = min(0.3, max(-0.3, SIDE_STEP * drift + SIDE_RETURN * aside)) / (0.87 * body.scale)
+    leads = 0 if state[PHASE] < 0.5 else 1
+    swings = min(1.0, max(0.0, (2.0 * state[PHASE] % 1.0 - 0.1) / 0.15))
+    for leg in range(2):
+        side = 1.0 if leg == 0 else -1.0
+        if leg == leads:
+            out[leg] = side * RIGHTING * lean
+        else:
+            out[leg] = side * swings * (step - lean)
+
+
+@compiled
 def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any) -> None:
     """Set the muscle excitations for the present state (positions and velocities are up to date)."""
     qpos = view(pointers[QPOS], body.nq)
@@ -154,12 +182,13 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
     right_leads = state[LOOK_RIGHT] > 0.0
     rate = 1.0 / state[STRIDE_TIME]
     exo_torque(qpos, qvel, body, exo, work.exo_torque)
+    balance(qpos, qvel, body, state, ref, work.balance)
     for j in range(N_JOINTS):
         leg, k = j // JOINTS_OF_LEG, j % JOINTS_OF_LEG
-        shift = 0.0
+        shift = work.balance[leg] if k == 1 else 0.0
         if k < 5:
             slot = k + (5 if (leg == 0) != right_leads else 0)
-            shift = RESIDUAL * action[slot]
+            shift += RESIDUAL * action[slot]
         q, dq = qpos[body.qpos[j]], qvel[body.dof[j]]
         work.torque[j] = (
             ref[MOMENT + j]

@@ -29,6 +29,8 @@ N_JOINTS = 12
 ANGLE, SLOPE, MOMENT, PELVIS, PELVIS_SLOPE, LOAD = 0, 12, 24, 36, 42, 48
 HEIGHT, TILT, LIST, ROTATION, AHEAD, LEFT = range(6)
 CHANNELS = 52
+# Hip rotation and toes, whose springs give the moment that the reference needs there: muscles owe nothing.
+SPRUNG = np.array([2, 5, 8, 11])
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Reference:
         s = subject.scale
         cells = self.cells.copy()
         cells[:, :, MOMENT : MOMENT + N_JOINTS] *= subject.mass_kg * s
+        cells[:, :, MOMENT + SPRUNG] = 0.0
         cells[:, :, PELVIS + HEIGHT] = (cells[:, :, PELVIS + HEIGHT] - FOOT_RADIUS) * s + FOOT_RADIUS
         cells[:, :, PELVIS_SLOPE + HEIGHT] *= s
         for channel in (AHEAD, LEFT):
