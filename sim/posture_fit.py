@@ -19,7 +19,7 @@ from scipy.optimize import least_squares
 from .motion_fit import DEGREE, HALF, SINK, FitBody, FloatArray, G
 from .person import FOOT_RADIUS
 from .reference import ANGLE, CHANNELS, LOAD, MOMENT, N_JOINTS, PELVIS, PELVIS_SLOPE, ROWS, SLOPE
-from .seat import ISCHIUM, ISCHIUM_RADIUS
+from .seat import CUSHION, ISCHIUM, ISCHIUM_RADIUS
 
 FREE = 9  # control points of each curve beside the three at either end, which keep it still there
 COP = 0.055  # m ahead of the ankle, where the feet carry while the seat carries too; the middle of the foot
@@ -27,7 +27,7 @@ FOOT = (0.035, 0.10)  # m from the ankle: the centre of pressure stays within, c
 SCALE = {"ankle": 10.0, "knee": 5.0, "hip": 10.0}  # deg by which curves may well miss the published ones; chosen
 SEAT_OFF = 0.36  # share of the rise after which the feet carry everything; the published one lies at 30-35 %
 MOST_HIP, MOST_KNEE = 0.8, 0.95  # Nm/kg of extension
-MOST_FLEXED = 105.0  # deg of the hip
+MOST_FLEXED = 108.0  # deg of the hip
 MOMENT_SCALE = 0.2  # Nm/kg
 
 
@@ -152,11 +152,16 @@ class RiseFit:
             rest = d["ischium"][0]
             on = x < SEAT_OFF
             rolled = rest[0] + ISCHIUM_RADIUS * (s[:, 2] - s[0, 2])
-            parts += [on * (d["ischium"][:, 1] - rest[1]) / 0.002, on * (d["ischium"][:, 0] - rolled) / 0.006]
-            lifted = d["ischium"][:, 1] - rest[1] - 0.1 * (x - SEAT_OFF)
-            parts.append(~on * np.minimum(0.0, lifted) / 0.002)
+            # The cushion rises as its load falls; after that the ischia stay clear of it.
+            lifted = d["ischium"][:, 1] - rest[1] - CUSHION * (d["seat"][0] - d["seat"])
+            parts += [on * lifted / 0.0007, on * (d["ischium"][:, 0] - rolled) / 0.003]
+            parts.append(~on * np.minimum(0.0, lifted - 0.1 * (x - SEAT_OFF)) / 0.002)
             # The seat only pushes, and its force falls to nothing without a jump.
-            parts += [np.minimum(0.0, d["seat"]) / 0.02, np.diff(d["seat"]) / 0.07, d["seat"][self.off - 1 : self.off] / 0.04]
+            parts += [
+                np.minimum(0.0, d["seat"]) / 0.02,
+                np.diff(d["seat"]) / 0.07,
+                d["seat"][self.off - 1 : self.off] / 0.04,
+            ]
             parts.append(
                 np.array([(rest[1] - wish.seat) / 0.001, (s[0, 2] - self.lordosis - wish.lean) / np.radians(1.5)])
             )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..controllers.device import SIDES
-from .person import CONTACT, FOOT_RADIUS
+from .person import FOOT_RADIUS
 from .posture_plan import SIT
 from .reference import AHEAD, ANGLE, HEIGHT, N_JOINTS, PELVIS, PELVIS_SLOPE, ROWS, TILT
 from .subjects import Subject
@@ -23,10 +23,18 @@ FloatArray = NDArray[np.float64]
 # source's pelvis bone the tuberosity lies 60 mm below and 15-30 mm behind the hip; tissue of 20 mm is chosen.
 ISCHIUM = np.array([-0.085, -0.105, 0.055])
 ISCHIUM_RADIUS = 0.04
-SINK = 0.003  # m that soles and buttocks sink in while they carry (see CONTACT)
+SINK = 0.003  # m that soles sink in while they carry (see CONTACT)
+# Buttocks and cushion give way by this much under the whole body weight, m, and under who sits on them; chosen.
+CUSHION, SEATED = 0.02, 0.015
 FRONT, DEPTH, BREADTH = 0.11, 0.42, 0.50  # m: front edge ahead of the ischia, seat's depth and breadth; chosen
 THICKNESS = 0.05
-SURFACE: dict[str, Any] = {"condim": 3, "friction": [0.9, 0.005, 0.0001], "solref": CONTACT}
+# The soft contact that gives CUSHION.
+SURFACE: dict[str, Any] = {
+    "condim": 3,
+    "friction": [0.9, 0.005, 0.0001],
+    "solref": [0.077, 1.0],
+    "solimp": [0.5, 0.5, 0.001, 0.5, 2.0],
+}
 SEAT_BIT = 2  # of contype and conaffinity: what touches the seat and nothing else
 
 
@@ -98,7 +106,7 @@ def place_seat(model: mujoco.MjModel, data: Any, body: Any) -> None:
     """Move the seat to where this body's ischia are when it sits, as deep as they sink in."""
     _pose(model, data, body, body.cells[SIT - 1, 0])
     right, left = data.geom("ischium_r"), data.geom("ischium_l")
-    height = right.xpos[2] - model.geom("ischium_r").size[0] + SINK
+    height = right.xpos[2] - model.geom("ischium_r").size[0] + SEATED
     model.body("seat").pos[:] = 0.5 * (right.xpos[0] + left.xpos[0]), 0.0, height
 
 
