@@ -1,6 +1,6 @@
 """Who stays on their feet: 32 people a condition, none of them met in training, in an unpowered exoskeleton.
 
-    python benchmarks/survival.py [--only WORD] [--starts 32] [--seconds 20] [--json FILE]
+    python benchmarks/survival.py [--only WORD] [--starts 32] [--seconds 20] [--json FILE] [--markdown FILE]
 
 Every start has another body, another place in the gait and a small random velocity. Pushes act on the pelvis for 0.2 s.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -27,13 +28,15 @@ from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain, load_terrai
 from rich.console import Console
 from rich.table import Table
 
+HEAD = ("condition", "survived %", "goal %", "median fall s", "furthest aside m", "mean speed m/s")
+BEGIN, END = "<!-- survival:begin -->", "<!-- survival:end -->"
 HELD_OUT = 70_000  # seeds from here on are never trained with
 SETTLED = 3.0  # s before a push or a change of speed
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing to survive. start: range of world x (m). speeds: (m/s) at the start and, if two, from 8 s on."""
+    """One thing to survive. start: range of world x (m). speeds: (m/s) at the start and, if two, from SETTLED on."""
 
     name: str
     terrain: Terrain = LEVEL
@@ -119,6 +122,29 @@ def survive(condition: Condition, starts: int, seconds: float) -> dict[str, floa
     }
 
 
+def cells(name: str, r: dict[str, float]) -> list[str]:
+    """A row under HEAD; a dash for what nobody showed."""
+    shown = ((r["survived"], ".0f"), (r["goal"], ".0f"), (r["fall_s"], ".1f"), (r["aside_m"], ".2f"),
+             (r["speed_mps"], ".2f"))  # fmt: skip
+    return [name, *("–" if math.isnan(value) else f"{value:{form}}" for value, form in shown)]
+
+
+def fill(page: Path, results: dict[str, dict[str, float]]) -> None:
+    """Put the table between the markers of a Markdown page; a goal that is missed is bold."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{page}: {BEGIN} and {END} are not both there")
+    lines = [f"| {' | '.join(HEAD)} |", f"| --- {'| ---: ' * (len(HEAD) - 1)}|"]
+    for name, r in results.items():
+        row = cells(name, r)
+        if r["survived"] < r["goal"]:
+            row[1] = f"**{row[1]}**"
+        lines.append(f"| {' | '.join(row)} |")
+    table = "\n".join(lines)
+    page.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Run all conditions and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -127,22 +153,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path, help=f"page whose {BEGIN} ... {END} is filled")
     args = parser.parse_args()
     chosen = [c for c in conditions() if args.only in c.name]
-    table = Table("condition", "survived %", "goal %", "median fall s", "furthest aside m", "mean speed m/s")
-    results = {}
+    table = Table(*HEAD)
+    results: dict[str, dict[str, float]] = {}
     console = Console()
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         jobs = [pool.submit(survive, c, args.starts, args.seconds) for c in chosen]
         for condition, job in zip(chosen, jobs, strict=True):
             r = results[condition.name] = job.result()
-            met = r["survived"] >= r["goal"]
-            table.add_row(condition.name, f"{'' if met else '[red]'}{r['survived']:.0f}", f"{r['goal']:.0f}",
-                          f"{r['fall_s']:.1f}", f"{r['aside_m']:.2f}", f"{r['speed_mps']:.2f}")  # fmt: skip
+            table.add_row(*cells(condition.name, r), style="" if r["survived"] >= r["goal"] else "red")
             console.print(f"{condition.name}: {r['survived']:.0f} %")
     console.print(table)
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if args.markdown:
+        fill(args.markdown, results)
 
 
 if __name__ == "__main__":
