@@ -125,6 +125,8 @@ class RecordingMeta(_Meta):
     device: str | None = None
     terrain: dict[str, Any] = {}  # as `Terrain` of sim/terrain.py
     seat: tuple[float, float] | None = None  # x and height of the seat, m
+    adaptation: float | None = Field(None, ge=0, le=1)  # share of the exo's torque that the person expects
+    impairments: list[dict[str, Any]] = []  # as `Impairment` of sim/impairments.py
     scenario: str = ""
     seed: int | None = None
     arm: str = ""

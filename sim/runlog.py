@@ -160,6 +160,8 @@ class RunLog:
             "device": plant.device.name if plant.device else None,
             "terrain": plant.person.terrain.model_dump(mode="json"),
             "seat": seat_place(plant.person.model) if plant.person.reference.still else None,
+            "adaptation": plant.adaptation,
+            "impairments": [impairment.model_dump() for impairment in plant.person.impairments],
             "scenario": scenario,
             "arm": arm,
             "seed": seed,
