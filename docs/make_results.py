@@ -36,7 +36,7 @@ TRIALS = (
         "opensim_walk",
         ("coordinates.sto", "id_walk.sto", "grf_walk.mot"),
         85.27,
-        "the adult whose walk is the simulated person's reference gait, so no independent test",
+        "the adult whose frontal and transverse joint angles are in the reference gait",
     ),
 )
 REFERENCES = ("unpowered", "no_exo")

@@ -97,7 +97,7 @@ class Walk:
         ]
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(ways(), st.floats(0.6, 1.7), st.sampled_from(HEIGHTS))
 def test_one_foot_lands_on_every_tread_where_it_should(way, speed, height):
     walk = Walk(way, speed, height)
@@ -150,12 +150,12 @@ def test_level_walking_goes_on_evenly_at_the_speed_asked(speed, height):
     speed *= np.sqrt(height / 1.67)  # within the speeds of the reference
     walk = Walk(Terrain(), speed, height, seconds=20.0)
     x, z = walk.jumps()
-    # Between the reference's speeds, steps are mixed from longer and shorter ones and fit to a centimetre.
-    assert np.abs(x).max() < 0.015
-    assert np.abs(z).max() < 0.002
+    assert np.abs(x).max() < 0.003
+    assert np.abs(z).max() < 0.001
     whole = walk.landings[2::2]
     mean = (walk.x[whole[-1]] - walk.x[whole[0]]) / (DT * (whole[-1] - whole[0]))
-    assert mean == pytest.approx(speed, rel=0.01)
+    # Between the reference's speeds, steps are mixed from longer and shorter, slower and faster ones.
+    assert mean == pytest.approx(speed, rel=0.02)
     lead = walk.at_landings(FOOT_X)
     np.testing.assert_allclose(np.diff(lead), np.diff(lead)[0], atol=1e-6)
 
@@ -222,6 +222,14 @@ def test_a_start_anywhere_on_the_way_puts_no_foot_into_a_step():
                 assert person.state[FOOT_Z] == pytest.approx(ground_height(way.rows(), lead))
                 assert abs(lead - x) < 1.2
     assert not deep
+
+
+@given(st.floats(0.0, 0.4), st.floats(0.0, 0.4), st.sampled_from(HEIGHTS))
+def test_who_is_asked_for_less_than_the_slowest_strides_on_slowly(start, wanted, height):
+    walk = Walk(Terrain(), start, height, seconds=12.0, command=[(3.0, wanted)])
+    assert np.isfinite(walk.x).all()
+    assert 0.0 < walk.state[-1, SPEED] <= walk.body.speeds[0]
+    assert walk.x[-1] > walk.x[0] + 1.0
 
 
 @given(st.floats(0.15, 0.32), st.integers(0, 6))
