@@ -222,6 +222,12 @@ def forward(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, acti
     """Bring forces and accelerations up to date with the state: positions, recruitment, actuation, contact."""
     model, data = pointers[MODEL], pointers[DATA]
     call(functions[FWD_POSITION], model, data)
+    if not np.isfinite(np.sum(view(pointers[ACTUATOR_LENGTH], N_MUSCLES))):
+        # MuJoCo finds no length for a muscle that just touches the cylinder it bends round (an arc cosine beyond 1).
+        qpos = view(pointers[QPOS], body.nq)
+        for leg in range(2):
+            qpos[body.qpos[leg * JOINTS_OF_LEG]] += 1e-6
+        call(functions[FWD_POSITION], model, data)
     call(functions[FWD_VELOCITY], model, data)
     recruit(pointers, body, exo, state, action, work)
     if body.impaired:
