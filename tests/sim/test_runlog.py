@@ -129,7 +129,7 @@ def test_a_tick_holds_what_was_measured_commanded_and_estimated_at_it(worn, reco
 
 def test_the_metadata_say_who_what_and_under_which_versions(recording):
     meta = recording.meta
-    assert meta["subject"] == {"id": "s7", "mass_kg": 70.0, "height_m": 1.72, "strength": 1.05}
+    assert Subject.from_dict(meta["subject"]) == Subject("s7", 70.0, 1.72, 1.05)
     assert (meta["scenario"], meta["arm"], meta["seed"]) == ("level_walk", "estimator", 5)
     assert meta["device"] == "hip_knee_ankle"
     assert (meta["rate_hz"], meta["duration_s"], meta["falls"], meta["partial"]) == (200.0, TICKS / 200.0, 0, False)
