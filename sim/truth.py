@@ -38,7 +38,7 @@ from .bridge import (
 )
 from .compiled import compiled
 from .muscle_control import force_length, force_velocity
-from .nervous import N_JOINTS, N_MUSCLES, PELVIS_BODY, ROOT, exo_torque
+from .nervous import N_JOINTS, N_MUSCLES, ROOT, exo_torque
 from .person import FOOT_RADIUS
 from .posture_plan import mode_number
 from .state import PHASE, WANTED
@@ -134,8 +134,10 @@ def read_truth(
         row[_PELVIS + 7 + i] = qvel[i]
     row[_PHASE] = state[PHASE]
     row[_SPEED] = state[WANTED]
-    row[_SEAT] = view(pointers[CFRC_EXT], 6 * body.nbody)[6 * PELVIS_BODY + 5]
-    row[_POSTURE] = mode_number(state) if body.still else 0.0
+    if body.still:
+        # The seat is the model's last body; what lies on it, not the pelvis, which the device hangs on as well.
+        row[_SEAT] = -view(pointers[CFRC_EXT], 6 * body.nbody)[6 * body.nbody - 1]
+        row[_POSTURE] = mode_number(state)
 
 
 @compiled

@@ -201,6 +201,7 @@ def contact_wrenches(model, data):
 
 def test_seat_and_feet_carry_the_weight(sitting):
     plant, recording, _ = sitting
+    assert plant.person.model.body("seat").id == plant.person.model.nbody - 1
     weight = G * plant.person.model.body_mass.sum()
     carried = recording["seat/z"] + recording["grf/r/z"] + recording["grf/l/z"]
     still = slice(500, 1000)
