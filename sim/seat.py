@@ -68,6 +68,7 @@ def add_seat_box(spec: mujoco.MjSpec) -> None:
         type=mujoco.mjtGeom.mjGEOM_BOX,
         size=[DEPTH / 2.0, BREADTH / 2.0, THICKNESS / 2.0],
         pos=[FRONT - DEPTH / 2.0, 0.0, -THICKNESS / 2.0],
+        mass=0.0,
         contype=0,
         conaffinity=SEAT_BIT,
         rgba=[0.55, 0.42, 0.30, 1],
