@@ -174,7 +174,7 @@ class Embodiment:
             weight=np.zeros(4),
             seen=np.zeros((SEEN, N_OBSERVATIONS + 1)),
             reflex=np.zeros(REFLEX_SIZE),
-            balance=np.zeros(2),
+            balance=np.zeros((2, 6)),
         )
         if reference.still:
             stand_on_feet(self.model, self.data, self.body)

@@ -93,6 +93,8 @@ SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])
 
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
 # Sideways balance: m of foot placement per m/s of drift and per m beside the line, rad of stance hip per rad of lean.
+FLEXION, ADDUCTION, DORSIFLEXION = 0, 1, 4
+ENTRAINING = 2.0  # 1/m, how much the clock slows for a pelvis behind the plan (chosen)
 SIDE_STEP, SIDE_RETURN, RIGHTING = 0.3, 0.1, 0.5  # 0.3 s is the time constant of a leg's inverted pendulum
 STIFFNESS = np.array([300.0, 300.0, 90.0, 225.0, 180.0, 0.0])
 DAMPING = np.array([15.0, 15.0, 4.0, 7.0, 5.0, 0.0])
@@ -147,29 +149,35 @@ def moment_arms(pointers: Any, body: Any, arms: Any) -> None:
 
 
 @compiled
-def balance(qpos: Any, qvel: Any, body: Any, state: Any, ref: Any, out: Any) -> None:
-    """Shift of hip adduction (rad) of the right and left leg that keeps a walker from falling sideways.
+def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) -> None:
+    """Shifts (rad) of the joints of the right and left leg, (2, 6), that keep a walker upright and on the way.
 
     The swinging foot is put further out the faster the body moves that way, and where it would be if the pelvis were
     level; the standing hip rights the pelvis (Yin 2007, ACM Trans Graph 26:105; people place their feet so: Wang &
-    Srinivasan 2014, Biol Lett 10:20140405).
+    Srinivasan 2014, Biol Lett 10:20140405). Where footholds are given, the swinging foot goes to its own although the
+    pelvis is late or early, and the standing leg moves the pelvis on.
     """
     out[:] = 0.0
     if body.still:
         return
+    ref = work.reference
+    leg_length = 0.87 * body.scale
     _, _, roll = euler_angles(qpos[3:7])
     lean = min(0.3, max(-0.3, roll - ref[PELVIS + LIST]))
     drift = qvel[1] - ref[PELVIS_SLOPE + LEFT] / state[STRIDE_TIME]
     aside = min(0.2, max(-0.2, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
-    step = min(0.3, max(-0.3, SIDE_STEP * drift + SIDE_RETURN * aside)) / (0.87 * body.scale)
+    step = min(0.3, max(-0.3, SIDE_STEP * drift + SIDE_RETURN * aside)) / leg_length
+    late = _late(state, qpos[0], work) / leg_length
     leads = 0 if state[PHASE] < 0.5 else 1
     swings = min(1.0, max(0.0, (2.0 * state[PHASE] % 1.0 - 0.1) / 0.15))
     for leg in range(2):
         side = 1.0 if leg == 0 else -1.0
         if leg == leads:
-            out[leg] = side * RIGHTING * lean
+            out[leg, ADDUCTION] = side * RIGHTING * lean
+            out[leg, FLEXION], out[leg, DORSIFLEXION] = -late, late
         else:
-            out[leg] = side * swings * (step - lean)
+            out[leg, ADDUCTION] = side * swings * (step - lean)
+            out[leg, FLEXION] = swings * late
 
 
 @compiled
@@ -182,10 +190,10 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
     right_leads = state[LOOK_RIGHT] > 0.0
     rate = 1.0 / state[STRIDE_TIME]
     exo_torque(qpos, qvel, body, exo, work.exo_torque)
-    balance(qpos, qvel, body, state, ref, work.balance)
+    balance(qpos, qvel, body, state, work, work.balance)
     for j in range(N_JOINTS):
         leg, k = j // JOINTS_OF_LEG, j % JOINTS_OF_LEG
-        shift = work.balance[leg] if k == 1 else 0.0
+        shift = work.balance[leg, k]
         if k < 5:
             slot = k + (5 if (leg == 0) != right_leads else 0)
             shift += RESIDUAL * action[slot]
@@ -241,6 +249,20 @@ def forward(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, acti
 
 
 @compiled
+def _late(state: Any, x: float, work: Any) -> float:
+    """How far (m) the pelvis is behind the plan where the footholds are given, 0 where the walker strides freely."""
+    if state[BOUND] == 0.0:
+        return 0.0
+    return float(min(0.2, max(-0.2, state[FOOT_X] + work.reference[PELVIS + AHEAD] - x)))
+
+
+@compiled
+def entrain(state: Any, x: float, work: Any) -> float:
+    """Pace of the gait's clock over its own: where footholds are given it waits for the pelvis, or catches up."""
+    return 1.0 - min(0.3, max(-0.3, ENTRAINING * _late(state, x, work)))
+
+
+@compiled
 def move_on(body: Any, state: Any, x: float, dt: float, work: Any) -> None:
     """Move the plan of the gait on by dt (s, of the person's own pace) for a pelvis at world x."""
     if body.still:
@@ -284,7 +306,7 @@ def advance(
     dt = body.timestep
     for _ in range(steps):
         call(functions[EULER], model, data)
-        move_on(body, state, qpos[0], dt * (1.0 + PACE * action[CONTROLLED]), work)
+        move_on(body, state, qpos[0], dt * (1.0 + PACE * action[CONTROLLED]) * entrain(state, qpos[0], work), work)
         if len(exo.joint):
             for i in range(len(exo.joint)):
                 exo.velocity[i] = qvel[exo.dof[i]]
