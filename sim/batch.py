@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .balance import euler_angles
 from .body import Body, Embodiment, Exo, Work
 from .bridge import ACT, QFRC_ACTUATOR, QPOS, QVEL, XFRC_APPLIED, view
 from .compiled import compiled
@@ -22,7 +23,6 @@ from .nervous import (
     N_MUSCLES,
     ROOT,
     advance,
-    euler_angles,
     forward,
     keep_pace,
     moment_arms,
@@ -118,9 +118,7 @@ def has_fallen(pointers: Any, body: Any, state: Any, work: Any) -> bool:
         return True
     if (body.still or state[KIND] != STRIDE) and abs(x - qpos[0]) > FALL_LAG * body.scale:
         return True
-    return bool(
-        drop > FALL_DROP * body.scale or abs(lean) > FALL_PITCH or abs(roll) > FALL_ROLL or abs(yaw) > FALL_YAW
-    )
+    return bool(drop > FALL_DROP * body.scale or abs(lean) > FALL_PITCH or abs(roll) > FALL_ROLL or abs(yaw) > FALL_YAW)
 
 
 @compiled

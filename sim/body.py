@@ -23,8 +23,8 @@ from .person import Subject, build_person
 from .posture_plan import STAND, start_posture
 from .reference import AHEAD, ANGLE, CHANNELS, LEFT, LIST, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT, Reference
 from .reflexes import REFLEX_SIZE, spinal_table
-from .state import ADAPTATION, DELAY, GRADE, PHASE, SPEED, STATE_SIZE, STRIDE_TIME, WANTED
 from .seat import add_seat, place_seat, stand_on_feet
+from .state import ADAPTATION, DELAY, GRADE, PHASE, SPEED, STATE_SIZE, STRIDE_TIME, WANTED
 from .terrain import LEVEL, Terrain, add_terrain
 
 SIDED_MUSCLES = tuple(f"{muscle}_{side}" for side in SIDES for muscle in MUSCLES)

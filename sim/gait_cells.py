@@ -10,11 +10,14 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.resources import files
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .fit_body import FitBody
 from .gait_targets import PUBLISHED_SCALE, heel_from_edge, stairs, walking
-from .motion_fit import HALF, FitBody, FloatArray, Motion, MotionFit, Splines, Targets
+from .motion_fit import Motion, MotionFit, Targets
+from .motion_splines import HALF, FloatArray, Splines
 from .person import FOOT_RADIUS
 from .reference import CHANNELS, cell_of
 
@@ -179,8 +182,8 @@ def build(workers: int = 2) -> dict[str, FloatArray]:
 def main() -> None:
     """Build the shipped reference again."""
     target = Path(str(files("exotwin.assets"))) / "gait" / "walk.npz"
-    cells = build()
-    np.savez_compressed(target, **{k: v.astype(np.float32) for k, v in cells.items()})
+    cells: dict[str, Any] = {name: cell.astype(np.float32) for name, cell in build().items()}
+    np.savez_compressed(target, **cells)
     print(f"wrote {target.name}")
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from .motion_fit import HALF, FloatArray, Targets, Weights
+from .motion_fit import Targets, Weights
+from .motion_splines import HALF, FloatArray
 from .opensim_import import read_table
 from .person import SOURCE_STATURE
 
@@ -153,8 +154,8 @@ def walking(speed: float, condition: str, slope_deg: float = 0.0) -> Targets:
     return t
 
 
-# Stride times on stairs, s: as people climb at ease (Riener 2002, Gait Posture 15:32: 1.41 up, 1.19 down), a little slower.
-# The published curves are of slower climbers (0.27 m/s up, 0.35 down), who would have to balance on one leg for long.
+# Stride times on stairs, s: as people climb at ease (Riener 2002, Gait Posture 15:32: 1.41 up, 1.19 down), a little
+# slower. The published curves are of slower climbers (0.27 m/s up, 0.35 down), who balance on one leg for long.
 STAIR_TIME = {1: 1.5, -1: 1.35}
 
 

@@ -14,21 +14,12 @@ from itertools import pairwise
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
-from scipy.interpolate import BSpline
 
 from ..controllers.device import JOINTS, SIDES
-from .person import FOOT_RADIUS, PASSIVE_JOINT, SOURCE_STATURE, Subject, build_person
+from .fit_body import FitBody
+from .motion_splines import HALF, FloatArray, Splines
+from .person import FOOT_RADIUS, PASSIVE_JOINT
 
-FloatArray = NDArray[np.float64]
-
-HALF = 50  # samples in half a cycle
-ROOT = ("x", "y", "z", "tilt", "list", "rotation")
-ODD = (1, 4, 5)  # root coordinates that change sign with the side
-LATERAL = (1, 2)  # no joint is mirrored: the names of both legs mean the same
-N_ROOT, N_LEG = 6, 6
-N_SPHERES = 7
-DEGREE = 5
 G = 9.81
 # A sole that carries the body sinks this deep into the ground's compliance, m.
 SINK = 0.003
@@ -106,148 +97,6 @@ class Motion:
     residual: dict[str, float]
 
 
-class FitBody:
-    """The source-sized person on three slides and three hinges, for inverse dynamics and sole positions."""
-
-    def __init__(self, mass: float = 64.0) -> None:
-        spec = build_person(Subject(height_m=SOURCE_STATURE, mass_kg=mass))
-        spec.delete(spec.joint("root"))
-        root = spec.body("root")
-        axes = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, -1, 0), (1, 0, 0), (0, 0, 1))
-        for i, (name, axis) in enumerate(zip(ROOT, axes, strict=True)):
-            kind = mujoco.mjtJoint.mjJNT_SLIDE if i < 3 else mujoco.mjtJoint.mjJNT_HINGE
-            root.add_joint(name=f"root_{name}", type=kind, axis=axis)
-        root.pos = [0, 0, 0]
-        spec.option.disableflags |= (
-            mujoco.mjtDisableBit.mjDSBL_SPRING
-            | mujoco.mjtDisableBit.mjDSBL_DAMPER
-            | mujoco.mjtDisableBit.mjDSBL_LIMIT
-            | mujoco.mjtDisableBit.mjDSBL_CONTACT
-            | mujoco.mjtDisableBit.mjDSBL_ACTUATION
-        )
-        self.model = spec.compile()
-        self.data = mujoco.MjData(self.model)
-        m = self.model
-        names = [f"root_{n}" for n in ROOT] + [f"{j}_{s}" for s in SIDES for j in JOINTS]
-        self.dof = np.array([m.joint(n).dofadr[0] for n in names])
-        self.ranges = np.array([m.joint(n).range for n in names[6:]])
-        self.mass = float(m.body_subtreemass[0])
-        self.spheres = np.array(
-            [[m.geom(f"{b}_{s}_sole{i}").id for b, n in (("calcn", 5), ("toes", 2)) for i in range(n)] for s in SIDES]
-        )
-        self.foot = np.array([[m.body(f"{b}_{s}").id for b in ("calcn", "toes")] for s in SIDES])
-        self.owner = np.array([0] * 5 + [1] * 2)
-
-    def kinematics(self, q: FloatArray) -> FloatArray:
-        """Sphere centres (2, 7, 3) at coordinates q (18,)."""
-        self.data.qpos[self.dof] = q
-        mujoco.mj_kinematics(self.model, self.data)
-        return np.array(self.data.geom_xpos[self.spheres])
-
-    def jacobians(self) -> FloatArray:
-        """(2, 7, 3, 18) of the spheres at the last pose; needs `mj_comPos`."""
-        m, d = self.model, self.data
-        out = np.zeros((2, N_SPHERES, 3, 18))
-        jp, jr = np.zeros((3, m.nv)), np.zeros((3, m.nv))
-        for side in range(2):
-            for part in range(2):
-                body = self.foot[side, part]
-                mujoco.mj_jacBody(m, d, jp, jr, body)
-                for k in np.flatnonzero(self.owner == part):
-                    r = d.geom_xpos[self.spheres[side, k]] - d.xpos[body]
-                    cross = np.array([[0, -r[2], r[1]], [r[2], 0, -r[0]], [-r[1], r[0], 0]])
-                    out[side, k] = (jp - cross @ jr)[:, self.dof]
-        return out
-
-    def inverse(self, q: FloatArray, dq: FloatArray, ddq: FloatArray) -> FloatArray:
-        """Generalised forces (18,) that the motion needs, without contact."""
-        d = self.data
-        d.qpos[self.dof], d.qvel[self.dof], d.qacc[self.dof] = q, dq, ddq
-        mujoco.mj_inverse(self.model, d)
-        return np.array(d.qfrc_inverse[self.dof])
-
-
-class Splines:
-    """Maps parameters to values, rates and accelerations of the coordinates at the half cycle's samples.
-
-    periodic: the second half mirrors the first, so the whole cycle has `knots` control points a coordinate. Otherwise
-    the half cycle stands alone between a given start and end (value, rate and acceleration by time).
-    """
-
-    def __init__(self, half_time: float, knots: int, ends: tuple[FloatArray, FloatArray] | None = None) -> None:
-        self.half_time, self.ends = half_time, ends
-        self.base = np.zeros((3, HALF + 1, 18))
-        if ends is None:
-            self._periodic(knots)
-        else:
-            self._between(knots, ends)
-
-    def _design(self, t: FloatArray, x: FloatArray, count: int) -> list[FloatArray]:
-        columns = [BSpline(t, np.eye(count)[i], DEGREE) for i in range(count)]
-        return [np.stack([c.derivative(k)(x) if k else c(x) for c in columns], axis=1) for k in range(3)]
-
-    def _periodic(self, knots: int) -> None:
-        # Uniform periodic splines over the whole cycle: control points wrap round.
-        t = np.arange(-DEGREE, knots + DEGREE + 1) / knots
-        phase = np.arange(2 * HALF + 1) / (2 * HALF)
-        whole = self._design(t, phase, knots + DEGREE)
-        wrap = np.zeros((knots + DEGREE, knots))
-        wrap[np.arange(knots + DEGREE), np.arange(knots + DEGREE) % knots] = 1.0
-        period = 2 * self.half_time
-        basis = [b @ wrap / period**k for k, b in enumerate(whole)]
-        half = knots // 2
-        columns: list[tuple[int, FloatArray]] = []  # (coordinates touched, (3, HALF+1, 18) per unit of the parameter)
-        for c in range(N_ROOT):
-            sign = -1.0 if c in ODD else 1.0
-            for k in range(half):
-                unit = np.zeros((3, HALF + 1, 18))
-                for d in range(3):
-                    unit[d, :, c] = basis[d][: HALF + 1, k] + sign * basis[d][: HALF + 1, k + half]
-                columns.append((c, unit))
-        for j in range(N_LEG):
-            for k in range(knots):
-                unit = np.zeros((3, HALF + 1, 18))
-                for d in range(3):
-                    unit[d, :, 6 + j] = basis[d][: HALF + 1, k]
-                    unit[d, :, 12 + j] = basis[d][HALF:, k]
-                columns.append((6 + j, unit))
-        self.units = np.stack([u for _, u in columns])
-
-    def _between(self, knots: int, ends: tuple[FloatArray, FloatArray]) -> None:
-        count = knots // 2 + DEGREE
-        t = np.concatenate([np.zeros(DEGREE), np.linspace(0, 1, count - DEGREE + 1), np.ones(DEGREE)])
-        x = np.arange(HALF + 1) / HALF
-        basis = [b / self.half_time**k for k, b in enumerate(self._design(t, x, count))]
-        # The first and last three control points give value, rate and acceleration at the ends.
-        fixed = [0, 1, 2, count - 3, count - 2, count - 1]
-        at = np.stack([basis[d][i] for i in (0, HALF) for d in range(3)])[:, fixed]
-        wanted = np.concatenate([ends[0], ends[1]])  # (6, 18): value, rate, acceleration at start, then at end
-        control = np.linalg.solve(at, wanted)
-        for d in range(3):
-            self.base[d] = basis[d][:, fixed] @ control
-        free = [i for i in range(count) if i not in fixed]
-        units = []
-        for c in range(18):
-            for k in free:
-                unit = np.zeros((3, HALF + 1, 18))
-                for d in range(3):
-                    unit[d, :, c] = basis[d][:, k]
-                units.append(unit)
-        self.units = np.stack(units)
-
-    def motion(self, theta: FloatArray, drift: FloatArray) -> FloatArray:
-        """(3, HALF + 1, 18) coordinates, rates, accelerations; drift: (18,) m walked and climbed in the half cycle."""
-        out = self.base + np.tensordot(theta, self.units, axes=1)
-        out[0] += np.linspace(0, 1, HALF + 1)[:, None] * drift
-        out[1] += drift / self.half_time
-        return out
-
-    def fit(self, values: FloatArray) -> FloatArray:
-        """Parameters whose coordinates come nearest to values (HALF + 1, 18), the drift taken off."""
-        a = self.units[:, 0].reshape(len(self.units), -1).T
-        return np.asarray(np.linalg.lstsq(a, (values - self.base[0]).ravel(), rcond=None)[0])
-
-
 class MotionFit:
     """The least-squares problem of one half cycle."""
 
@@ -298,7 +147,7 @@ class MotionFit:
         rows: list[FloatArray] = []
         jac: list[FloatArray] = []
         n = len(z)
-        self.detail = {}
+        self.detail: dict[str, float] = {}
 
         def add(name: str, value: FloatArray, by_y: FloatArray | None, sample: int, by_load: FloatArray | None) -> None:
             """by_y: (rows, 3, 18) by coordinates, rates, accelerations; by_load: (rows, 2, 9)."""
@@ -340,10 +189,10 @@ class MotionFit:
             f = w.prior / t.root_scale[s]
             expected = t.root[s] + np.array([s / HALF * self.drift[i] for i in range(6)])
             add("prior", f * (q[:6] - expected), f[:, None, None] * eye[:6], s, None)
-            rate = np.zeros((18, 3, 18))
-            rate[np.arange(18), 2, np.arange(18)] = 1.0
+            bend = np.zeros((18, 3, 18))
+            bend[np.arange(18), 2, np.arange(18)] = 1.0
             f = w.smooth * np.where(np.arange(18) < 3, 3.0, 1.0)
-            add("smooth", f * ddq, f[:, None, None] * rate, s, None)
+            add("smooth", f * ddq, f[:, None, None] * bend, s, None)
             # Ground force against the published one.
             by = np.zeros((2, 2, 2, 9))
             by[0, 0, 0, 7] = by[1, 0, 1, 7] = 1.0
@@ -558,7 +407,7 @@ class MotionFit:
         moments = np.zeros((HALF + 1, 12))
         force = np.zeros((HALF + 1, 2, 3))
         for s in range(HALF):
-            moments[s] = self._dynamics(*y[:, s], loads[s], False)[0][6:] / self.body.mass
+            moments[s] = self._dynamics(y[0, s], y[1, s], y[2, s], loads[s], False)[0][6:] / self.body.mass
             force[s, :, 0], force[s, :, 1] = loads[s, :, 7], loads[s, :, 8]
             force[s, :, 2] = loads[s, :, :7].sum(1)
         if self.periodic:
@@ -568,4 +417,4 @@ class MotionFit:
             moments[HALF], force[HALF] = moments[HALF - 1], force[HALF - 1]
         t = self.t
         lean = float(np.tan(t.slope))
-        return Motion(*y, moments, force, t.half_time, t.lengths[1], lean, t.rise[1], dict(self.detail))
+        return Motion(y[0], y[1], y[2], moments, force, t.half_time, t.lengths[1], lean, t.rise[1], dict(self.detail))

@@ -12,7 +12,7 @@ from typing import Any
 from .compiled import compiled
 
 A_MIN = 0.001
-EFFORT_WEIGHT = 80.0  # (Nm)^2: the price of full activation of one muscle; below 100 the few sweeps leave co-contraction
+EFFORT_WEIGHT = 80.0  # (Nm)^2: the price of full activation of one muscle; less leaves co-contraction
 SWEEPS = 6
 LEAD = 2.0  # excitation leads activation by this factor, which halves the activation delay
 

@@ -72,8 +72,8 @@ class Plant:
 
     device: what is worn, or None. gait: a shipped gait (its policy and reference). adaptation: share of the exo's
     torque that the nervous system expects, 0 (naive) to 1 (adapted, as after practice). faults: sensor faults.
-    terrain: the ground along the way. impairments: what the person suffers from. Physics runs in steps of at most 2 ms that
-    divide the control period.
+    terrain: the ground along the way. impairments: what the person suffers from. Physics runs in steps of at most 2 ms
+    that divide the control period.
     """
 
     def __init__(

@@ -13,7 +13,8 @@ import mujoco
 import numpy as np
 from scipy.optimize import brentq
 
-from .motion_fit import SINK, FitBody, FloatArray
+from .fit_body import FitBody, FloatArray
+from .motion_fit import SINK
 from .person import FOOT_RADIUS, LORDOSIS
 from .posture_fit import RiseFit, Wish
 from .reference import ANGLE, CHANNELS, HEIGHT, LOAD, MOMENT, N_JOINTS, PELVIS, ROWS, TILT

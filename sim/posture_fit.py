@@ -16,7 +16,9 @@ import numpy as np
 from scipy.interpolate import BSpline
 from scipy.optimize import least_squares
 
-from .motion_fit import DEGREE, HALF, SINK, FitBody, FloatArray, G
+from .fit_body import FitBody
+from .motion_fit import SINK, G
+from .motion_splines import DEGREE, HALF, FloatArray
 from .person import FOOT_RADIUS
 from .reference import ANGLE, CHANNELS, LOAD, MOMENT, N_JOINTS, PELVIS, PELVIS_SLOPE, ROWS, SLOPE
 from .seat import CUSHION, ISCHIUM, ISCHIUM_RADIUS

@@ -22,9 +22,9 @@ FloatArray = NDArray[np.float64]
 
 ROWS = 51  # instants of a cell, the last one the start of the next
 # Channels of a cell: angles of the leading and the trailing leg (12, rad), their derivatives by phase (12, rad a
-# cycle), joint moments (12, Nm/kg), pelvis (height above the leading foothold or the slope, tilt, list, rotation, place ahead
-# of the leading heel and to the left) with derivatives, and ground force (forward, upward, of leading and trailing
-# foot, body weights).
+# cycle), joint moments (12, Nm/kg), pelvis (height above the leading foothold or the slope, tilt, list, rotation, place
+# ahead of the leading heel and to the left) with derivatives, and ground force (forward, upward, of leading and
+# trailing foot, body weights).
 N_JOINTS = 12
 ANGLE, SLOPE, MOMENT, PELVIS, PELVIS_SLOPE, LOAD = 0, 12, 24, 36, 42, 48
 HEIGHT, TILT, LIST, ROTATION, AHEAD, LEFT = range(6)
