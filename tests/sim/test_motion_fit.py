@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 import pytest
 from exotwin.controllers.device import SIDES
-from exotwin.sim import motion_fit
+from exotwin.sim import motion_fit, motion_splines
 from exotwin.sim.body import SIDED_JOINTS, build_model, root_quaternion
 from exotwin.sim.fit_body import FitBody
 from exotwin.sim.motion_fit import MotionFit, Targets, Weights
@@ -33,13 +33,13 @@ from exotwin.sim.reference import (
 from scipy.interpolate import make_interp_spline
 
 MASS, G = 64.0, 9.81
-SMALL = 6  # samples in place of motion_fit.HALF
-SAGITTAL = [0, 3, 4, 6, 9, 10]  # hip, knee, ankle of both legs
+SMALL = 6  # samples in place of motion_splines.HALF
 
 
 @pytest.fixture(autouse=True)
 def few_samples(monkeypatch):
-    monkeypatch.setattr(motion_fit, "HALF", SMALL)
+    for module in (motion_fit, motion_splines):
+        monkeypatch.setattr(module, "HALF", SMALL)
 
 
 @functools.cache

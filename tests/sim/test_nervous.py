@@ -21,7 +21,6 @@ from exotwin.sim.nervous import (
     POLICY_PERIOD,
     STIFFNESS,
     advance,
-    euler_angles,
     forward,
     observe,
 )
@@ -192,50 +191,6 @@ def test_what_is_seen_is_as_old_as_the_delay(delay):
         np.testing.assert_allclose(np.delete(found[k], own_delay), np.delete(expected, own_delay), atol=1e-9)
         assert acting[k] == side
         assert found[k][own_delay] == pytest.approx(10.0 * delay)
-
-
-@pytest.mark.parametrize(("phase", "swings"), [(0.46, "l"), (0.96, "r")])
-@pytest.mark.parametrize("drift", [0.2, -0.2])
-def test_the_swinging_foot_goes_to_where_the_body_drifts(phase, swings, drift):
-    """World y of the swinging foot, by MuJoCo, with the hip adducted as the balance asks; in place it asks nothing."""
-    person, _ = pair("bare")
-    person.place(phase, 1.2)
-    forward(FUNCTIONS, *parts(person), person.work)
-    calm = person.work.balance.copy()
-    np.testing.assert_allclose(calm, 0.0, atol=0.01)
-    person.data.qvel[1] += drift
-    forward(FUNCTIONS, *parts(person), person.work)
-    shift = person.work.balance - calm
-    leg = "rl".index(swings)
-    assert abs(shift[leg]) > 0.02
-    before = person.data.body(f"calcn_{swings}").xpos[1]
-    person.data.joint(f"hip_adduction_{swings}").qpos[0] += shift[leg]
-    mujoco.mj_kinematics(person.model, person.data)
-    moved = person.data.body(f"calcn_{swings}").xpos[1] - before
-    # As far as a falling inverted pendulum comes: about 0.3 s of the drift, with the leg stretched out to land.
-    assert moved == pytest.approx(0.3 * drift, rel=0.3)
-
-
-@pytest.mark.parametrize(("phase", "stands"), [(0.3, "r"), (0.8, "l")])
-@pytest.mark.parametrize("lean", [0.1, -0.1])
-def test_the_standing_hip_rights_the_pelvis(phase, stands, lean):
-    """The adduction it asks for rolls the pelvis on a fixed leg against its lean (to the right positive)."""
-    person, _ = pair("bare")
-    person.place(phase, 1.2)
-    turned = Rotation.from_euler("x", lean) * Rotation.from_quat(person.data.qpos[3:7], scalar_first=True)
-    person.data.qpos[3:7] = turned.as_quat(scalar_first=True)
-    forward(FUNCTIONS, *parts(person), person.work)
-    leg = "rl".index(stands)
-    axis = person.data.joint(f"hip_adduction_{stands}").xaxis
-    # The pelvis turns against the thigh about the joint's axis.
-    roll = -person.work.balance[leg] * axis[0]
-    assert roll * lean < -1e-3
-
-
-@given(st.floats(-3.0, 3.0), st.floats(-1.5, 1.5), st.floats(-3.0, 3.0))
-def test_euler_angles_are_yaw_pitch_and_roll(yaw, pitch, roll):
-    quaternion = Rotation.from_euler("ZYX", [yaw, pitch, roll]).as_quat(scalar_first=True)
-    np.testing.assert_allclose(euler_angles(quaternion), [yaw, pitch, roll], atol=1e-7)
 
 
 # --- what acts on the person

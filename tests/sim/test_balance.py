@@ -1,0 +1,121 @@
+"""Reflexes of balance: feet are put to where the body goes, the hip rights the pelvis, the clock waits on stairs."""
+
+import mujoco
+import numpy as np
+import pytest
+from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, entrain, euler_angles
+from exotwin.sim.batch import settle
+from exotwin.sim.body import Embodiment
+from exotwin.sim.bridge import functions
+from exotwin.sim.nervous import advance, forward
+from exotwin.sim.person import Subject
+from exotwin.sim.reference import load_reference
+from exotwin.sim.state import BOUND, PHASE
+from exotwin.sim.terrain import Level, Stairs, Terrain
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+FUNCTIONS = functions()
+STAIRS_AT = 3.0
+WAY = Terrain([Level(length_m=STAIRS_AT), Stairs(rise_m=0.16, tread_m=0.3, count=6), Level(length_m=2.0)])
+# Phase late in the half cycle of a leg, the swinging leg and the standing one.
+LATE_SWING = [(0.46, "l", "r"), (0.96, "r", "l")]
+
+
+@pytest.fixture(scope="module")
+def person():
+    return Embodiment(Subject(), None, load_reference("walk"), 0.002, WAY)
+
+
+def asked(person):
+    """Shifts (2, 6) that balance asks for now."""
+    forward(FUNCTIONS, person.pointers, person.body, person.exo, person.state, person.action, person.work)
+    return person.work.balance.copy()
+
+
+def foot(person, side):
+    return person.data.body(f"calcn_{side}").xpos.copy()
+
+
+@given(st.floats(-3.0, 3.0), st.floats(-1.5, 1.5), st.floats(-3.0, 3.0))
+def test_euler_angles_are_yaw_pitch_and_roll(yaw, pitch, roll):
+    quaternion = Rotation.from_euler("ZYX", [yaw, pitch, roll]).as_quat(scalar_first=True)
+    np.testing.assert_allclose(euler_angles(quaternion), [yaw, pitch, roll], atol=1e-7)
+
+
+@pytest.mark.parametrize(("phase", "x"), [(0.1, 0.0), (0.3, 0.0), (0.8, 0.0), (0.46, STAIRS_AT + 0.6)])
+def test_nothing_is_asked_of_who_is_as_planned(person, phase, x):
+    person.place(phase, 1.2, x=x)
+    # Roll and pelvic list differ by a degree where the pelvis tilts and turns as well.
+    np.testing.assert_allclose(asked(person), 0.0, atol=0.02)
+    assert entrain(person.state, person.data.qpos[0], person.work) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("phase", "swings", "stands"), LATE_SWING)
+@pytest.mark.parametrize("drift", [0.2, -0.2])
+def test_the_swinging_foot_goes_to_where_the_body_drifts(person, phase, swings, stands, drift):
+    """World y of the foot, by MuJoCo, with the hip adducted as is asked."""
+    person.place(phase, 1.2)
+    calm = asked(person)
+    person.data.qvel[1] += drift
+    shift = asked(person) - calm
+    before = foot(person, swings)
+    person.data.joint(f"hip_adduction_{swings}").qpos[0] += shift["rl".index(swings), ADDUCTION]
+    mujoco.mj_kinematics(person.model, person.data)
+    # As far as a falling inverted pendulum comes: about 0.3 s of the drift, with the leg stretched out to land.
+    assert (foot(person, swings) - before)[1] == pytest.approx(0.3 * drift, rel=0.3)
+    assert not shift["rl".index(stands)].any()
+
+
+@pytest.mark.parametrize(("phase", "swings", "stands"), LATE_SWING)
+@pytest.mark.parametrize("lean", [0.1, -0.1])
+def test_the_standing_hip_rights_the_pelvis_and_the_other_leg_hangs_as_before(person, phase, swings, stands, lean):
+    """On a fixed leg the adduction that is asked for rolls the pelvis against its lean."""
+    person.place(phase, 1.2)
+    calm = asked(person)
+    hung = foot(person, swings)[1] - person.data.joint(f"hip_adduction_{swings}").xanchor[1]
+    turned = Rotation.from_euler("x", lean) * Rotation.from_quat(person.data.qpos[3:7], scalar_first=True)
+    person.data.qpos[3:7] = turned.as_quat(scalar_first=True)
+    shift = asked(person) - calm
+    axis = person.data.joint(f"hip_adduction_{stands}").xaxis
+    roll = -shift["rl".index(stands), ADDUCTION] * axis[0]  # the pelvis turns against the thigh
+    assert roll == pytest.approx(-0.5 * lean, rel=0.2)
+    person.data.joint(f"hip_adduction_{swings}").qpos[0] += shift["rl".index(swings), ADDUCTION]
+    mujoco.mj_kinematics(person.model, person.data)
+    now = foot(person, swings)[1] - person.data.joint(f"hip_adduction_{swings}").xanchor[1]
+    assert now == pytest.approx(hung, abs=0.02)
+
+
+@pytest.mark.parametrize(("phase", "swings", "stands"), LATE_SWING)
+@pytest.mark.parametrize("late", [0.08, -0.08])
+def test_on_stairs_the_feet_keep_to_their_treads_and_the_pelvis_is_brought_on(person, phase, swings, stands, late):
+    person.place(phase, 1.2, x=STAIRS_AT + 0.6)
+    assert person.state[BOUND] == 1.0
+    calm, planned = asked(person), foot(person, swings)
+    person.data.qpos[0] -= late
+    shift = asked(person) - calm
+    person.data.joint(f"hip_flexion_{swings}").qpos[0] += shift["rl".index(swings), FLEXION]
+    mujoco.mj_kinematics(person.model, person.data)
+    gone = abs((foot(person, swings) - planned)[0])
+    assert gone < 0.6 * abs(late), "the swinging foot makes up for most of it"
+    # The standing leg moves the pelvis on: hip extends and ankle bends for one that is late.
+    standing = shift["rl".index(stands)]
+    assert standing[FLEXION] * late < 0.0
+    assert standing[DORSIFLEXION] * late > 0.0
+
+
+def test_the_clock_waits_for_who_is_late_where_footholds_are_given(person):
+    gone = {}
+    for where, x in (("stairs", STAIRS_AT + 0.6), ("level", 0.0)):
+        for late in (0.1, 0.0, -0.1):
+            person.place(0.1, 1.2, x=x)
+            person.data.qpos[0] -= late
+            args = (person.pointers, person.body, person.exo, person.state, person.action)
+            settle(FUNCTIONS, *args, person.work)
+            advance(FUNCTIONS, *args, np.zeros(0), person.work, 5)
+            gone[where, late] = person.state[PHASE] - 0.1
+    assert gone["stairs", 0.1] < 0.9 * gone["stairs", 0.0]
+    assert gone["stairs", -0.1] > 1.1 * gone["stairs", 0.0]
+    for late in (0.1, -0.1):
+        assert gone["level", late] == pytest.approx(gone["level", 0.0], rel=1e-6)
