@@ -171,14 +171,14 @@ class MotionFit:
             add("root", scale * value[:6], scale * d_y[:6], s, scale * d_load[:6])
             moments = value[6:] / body.mass
             # Joints without muscles turn as their springs let them.
-            f = w.passive / 0.05 / body.mass
-            value_p = f * (value[6:] + STIFFNESS * q[6:] + DAMPING * dq[6:])[PASSIVE]
-            by_p = f * d_y[6:][PASSIVE]
+            per_kg = w.passive / 0.05 / body.mass
+            value_p = per_kg * (value[6:] + STIFFNESS * q[6:] + DAMPING * dq[6:])[PASSIVE]
+            by_p = per_kg * d_y[6:][PASSIVE]
             if jacobian:
                 rows_p = np.arange(len(PASSIVE))
-                by_p[rows_p, 0, 6 + PASSIVE] += f * STIFFNESS[PASSIVE]
-                by_p[rows_p, 1, 6 + PASSIVE] += f * DAMPING[PASSIVE]
-            add("passive", value_p, by_p, s, f * d_load[6:][PASSIVE])
+                by_p[rows_p, 0, 6 + PASSIVE] += per_kg * STIFFNESS[PASSIVE]
+                by_p[rows_p, 1, 6 + PASSIVE] += per_kg * DAMPING[PASSIVE]
+            add("passive", value_p, by_p, s, per_kg * d_load[6:][PASSIVE])
             f = w.moment / t.moment_scale[s]
             add("moment", f * (moments - t.moments[s]), f[:, None, None] * d_y[6:] / body.mass, s,
                 f[:, None, None] * d_load[6:] / body.mass)  # fmt: skip

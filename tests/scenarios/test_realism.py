@@ -127,7 +127,7 @@ def call(monkeypatch, capsys, *words: object) -> tuple[int, str, str]:
 
 
 def test_the_command_simulates_judges_and_writes(monkeypatch, capsys, tmp_path):
-    words = ("--gait", "level_1.20", "--gait", "squat", "--subjects", 1, "--seconds", 4, "--out", tmp_path / "page")
+    words = ("--gait", "level_1.20", "--gait", "run_2.0", "--subjects", 1, "--seconds", 4, "--out", tmp_path / "page")
     code, said, _ = call(monkeypatch, capsys, *words, "--json", tmp_path / "all.json")
     assert code == 0
     assert "1 of 2 gaits simulated" in said
@@ -138,8 +138,8 @@ def test_the_command_simulates_judges_and_writes(monkeypatch, capsys, tmp_path):
 
 
 def test_a_score_can_be_required(monkeypatch, capsys):
-    assert call(monkeypatch, capsys, "--gait", "squat", "--subjects", 1, "--require", 1)[0] == 1
-    assert call(monkeypatch, capsys, "--gait", "squat", "--subjects", 1)[0] == 0
+    assert call(monkeypatch, capsys, "--gait", "run_2.0", "--subjects", 1, "--require", 1)[0] == 1
+    assert call(monkeypatch, capsys, "--gait", "run_2.0", "--subjects", 1)[0] == 0
     code, _, error = call(monkeypatch, capsys, "--gait", "skip")
     assert code == 2
     assert "no gait 'skip'" in error
