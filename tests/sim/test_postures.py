@@ -259,9 +259,7 @@ def test_people_do_as_they_are_asked(posture):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "asked", [("stand",), ("sit", "stand"), ("stand", "sit")]
-)
+@pytest.mark.parametrize("asked", [("stand",), ("sit", "stand"), ("stand", "sit")])
 def test_32_random_starts_survive_20_s(asked):
     plant, fallen = Plant(Subject(), HKA, "stand"), []
     for seed in range(32):
