@@ -54,7 +54,7 @@ def angle_reference(plant: Plant, speed: float) -> dict[str, FloatArray]:
 
     From the instant at which the reference's right heel is as low as it is when the person's lands, to the next.
     """
-    person = Embodiment(plant.subject, None, plant.person.reference, 0.002)
+    person = Embodiment(plant.person.subject, None, plant.person.reference, 0.002)
     heel = person.model.geom("calcn_r_sole0").id
 
     def angles(phase: float) -> FloatArray:
