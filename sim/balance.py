@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from .compiled import compiled
-from .reference import AHEAD, LEFT, LIST, PELVIS, PELVIS_SLOPE
-from .state import BOUND, FOOT_X, LANE, PHASE, STRIDE_TIME
+from .gait_plan import planned_x
+from .reference import LEFT, LIST, PELVIS, PELVIS_SLOPE
+from .state import BOUND, LANE, PHASE, STRIDE_TIME
 
 FLEXION, ADDUCTION, DORSIFLEXION = 0, 1, 4
 ENTRAINING = 2.0  # 1/m, how much the clock slows for a pelvis behind the plan (chosen)
@@ -31,7 +32,7 @@ def _late(state: Any, x: float, work: Any) -> float:
     """How far (m) the pelvis is behind the plan where the footholds are given, 0 where the walker strides freely."""
     if state[BOUND] == 0.0:
         return 0.0
-    return float(min(0.2, max(-0.2, state[FOOT_X] + work.reference[PELVIS + AHEAD] - x)))
+    return float(min(0.2, max(-0.2, planned_x(state, work) - x)))
 
 
 @compiled

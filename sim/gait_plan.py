@@ -323,7 +323,12 @@ def start_at(body: Any, state: Any, x: float) -> None:
 
 
 @compiled
+def planned_x(state: Any, work: Any) -> float:
+    """World x of the pelvis that the plan asks for now; work.reference belongs to this instant."""
+    return float(state[FOOT_X] + work.reference[PELVIS + AHEAD])
+
+
+@compiled
 def planned(body: Any, state: Any, work: Any) -> tuple[float, float]:
     """World x and z of the pelvis that the plan asks for now; work.reference belongs to this instant."""
-    x = state[FOOT_X] + work.reference[PELVIS + AHEAD]
-    return x, state[GROUND] + work.reference[PELVIS + HEIGHT]
+    return planned_x(state, work), state[GROUND] + work.reference[PELVIS + HEIGHT]

@@ -111,7 +111,6 @@ class MotionFit:
         # Loads: (HALF, 2 feet, 7 upward + 2 tangential) in body weights. In a periodic motion the whole cycle of one
         # foot is the two halves, so nothing is shared and the same layout serves.
         self.n_theta = len(splines.units)
-        self.n_load = HALF * 2 * 9
         self.weight = body.mass * G
         self.edge = 0.02  # m over which the edge of a step is softened
 
@@ -271,17 +270,13 @@ class MotionFit:
         self, loads: FloatArray, rows: list[FloatArray], jac: list[FloatArray], n: int, jacobian: bool
     ) -> None:
         w = self.t.weights.load_smooth / 0.1
+        series = [[(s, side) for s in range(HALF)] for side in range(2)]
         if self.periodic:
             # The right foot's second half is what the left foot carries now.
-            order = [(s, 0) for s in range(HALF)] + [(s, 1) for s in range(HALF)]
-            series = [order + order[:1]]
-            signs = np.ones(9)
-        else:
-            series = [[(s, side) for s in range(HALF)] for side in range(2)]
-            signs = np.ones(9)
+            series = [series[0] + series[1] + series[0][:1]]
         for points in series:
             for a, b in pairwise(points):
-                value = w * (loads[b] - loads[a]) * signs
+                value = w * (loads[b] - loads[a])
                 if a[1] != b[1]:
                     value[8] = w * (-loads[b][8] - loads[a][8])
                 rows.append(value)

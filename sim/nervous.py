@@ -36,7 +36,7 @@ from .bridge import (
 )
 from .compiled import compiled
 from .exo import drive
-from .gait_plan import STRIDE, next_step, planned, refer, see_ground
+from .gait_plan import STRIDE, next_step, planned, planned_x, refer, see_ground
 from .muscle_control import (
     LEAD,
     force_length,
@@ -221,7 +221,7 @@ def move_on(body: Any, state: Any, x: float, dt: float, work: Any) -> None:
     see_ground(body, state, x)
     if state[BOUND] == 0.0:
         # A striding person does not make up for every centimetre.
-        lag = state[FOOT_X] + work.reference[PELVIS + AHEAD] - x
+        lag = planned_x(state, work) - x
         state[FOOT_X] -= dt * lag / DRIFT_TIME
 
 

@@ -181,13 +181,6 @@ def ground_slope(rows: Any, x: float) -> float:
     return float(rows[i, SLOPE]) if i >= 0 else 0.0
 
 
-@compiled
-def ground_trend(rows: Any, x_back: float, x_front: float) -> tuple[float, float]:
-    """Height in the middle (m) and slope (dz/dx) of the straight line through the ground at x_back < x_front."""
-    back, front = ground_height(rows, x_back), ground_height(rows, x_front)
-    return 0.5 * (back + front), (front - back) / (x_front - x_back)
-
-
 def pad_rows(rows: FloatArray, count: int) -> FloatArray:
     """Rows (n, 7) as (count, 7) with sections that nobody ever reaches, so that terrains can be stacked."""
     out = np.full((count, COLUMNS), np.inf)

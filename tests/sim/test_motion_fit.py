@@ -78,7 +78,7 @@ def problem(rng, spread, **changes):
     t = targets(q[:SMALL, 6:], q[:SMALL, :6], **changes)
     fit = MotionFit(fit_body(), t, Splines(t.half_time, 8))
     theta = fit.s.fit(q)
-    return fit, np.concatenate([theta, rng.normal(0.1, 0.1, fit.n_load)])
+    return fit, np.concatenate([theta, rng.normal(0.1, 0.1, SMALL * 18)])
 
 
 WAYS = {

@@ -16,7 +16,7 @@ from exotwin.sim.terrain import (
     Terrain,
     add_terrain,
     ground_height,
-    ground_trend,
+    ground_slope,
     load_terrain,
     pad_rows,
     section_at,
@@ -112,14 +112,6 @@ def test_ground_is_continuous_but_at_risers(terrain):
     assert heights[1] == 0.0
 
 
-@given(terrain=terrains(), back=metres(-2.0, 20.0), length=metres(0.05, 1.0))
-def test_trend_is_the_line_through_two_points_of_the_ground(terrain, back, length):
-    rows, front = terrain.rows(), back + length
-    height, slope = ground_trend(rows, back, front)
-    for x in (back, front):
-        assert height + slope * (x - 0.5 * (back + front)) == pytest.approx(ground_height(rows, x), abs=1e-9)
-
-
 def test_sections_are_found_by_their_place():
     terrain = Terrain((Level(length_m=2), Ramp(slope_deg=10, length_m=3), Level(length_m=1), Stairs(count=3)))
     rows = terrain.rows()
@@ -196,7 +188,7 @@ def test_dropped_spheres_come_to_rest_on_ramps_and_treads():
     (sink,) = -resting_height(LEVEL, [0.0])
     assert 0.0 < sink < 0.001
     for x, z in zip(places, resting_height(terrain, places), strict=True):
-        cosine = math.cos(math.atan(ground_trend(rows, x - 0.01, x + 0.01)[1]))
+        cosine = math.cos(math.atan(ground_slope(rows, x)))
         # On a slope the lowest point of a sphere hangs beside the point of contact.
         assert z == pytest.approx(ground_height(rows, x) + RADIUS * (1 / cosine - 1) - sink, abs=5e-5)
 
