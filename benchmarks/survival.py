@@ -22,7 +22,7 @@ from exotwin.sim.gait_task import GaitTask
 from exotwin.sim.impairments import KINDS, Impairment
 from exotwin.sim.nervous import N_ACTIONS, POLICY_PERIOD
 from exotwin.sim.policy import act, load_policy
-from exotwin.sim.state import DELAY, WANTED
+from exotwin.sim.state import WANTED
 from exotwin.sim.subjects import sample_subjects
 from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain, load_terrain
 from rich.console import Console
@@ -93,7 +93,6 @@ def survive(condition: Condition, starts: int, seconds: float) -> dict[str, floa
     network = load_policy("walk").network
     for i in range(starts):
         batch.start(i, condition.speeds[0], float(rng.uniform(*condition.start)))
-        batch.state[i, DELAY] = batch.people[i].delay
     limit = condition.seconds or seconds
     fell = np.full(starts, np.inf)
     actions = np.zeros((starts, N_ACTIONS))

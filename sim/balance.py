@@ -8,13 +8,18 @@ import numpy as np
 
 from .compiled import compiled
 from .gait_plan import planned_x
-from .reference import LEFT, LIST, PELVIS, PELVIS_SLOPE
+from .reference import AHEAD, LEFT, LIST, PELVIS, PELVIS_SLOPE
 from .state import BOUND, LANE, PHASE, STRIDE_TIME
 
 FLEXION, ADDUCTION, DORSIFLEXION = 0, 1, 4
-ENTRAINING = 2.0  # 1/m, how much the clock slows for a pelvis behind the plan (chosen)
+# s: time constant of a body that falls over its foot, at the source's size: sqrt(leg length / g).
+FALLING_TIME = 0.3
+# Body weights of stance ankle torque per m that the capture point is ahead: of a walker who strides freely, and of one
+# whose footholds are given, who has no other way to brake (chosen for the longest walks of an untrained-for-it policy).
+ANKLE_FREE, ANKLE_BOUND = 0.3, 1.2
+ENTRAINING, ENTRAINED = 6.0, 0.3  # 1/m that the clock quickens by where footholds are given, and the most (chosen)
 # Sideways balance: m of foot placement per m/s of drift and per m beside the line, rad of stance hip per rad of lean.
-SIDE_STEP, SIDE_RETURN, RIGHTING = 0.3, 0.1, 0.5  # 0.3 s is the time constant of a leg's inverted pendulum
+SIDE_STEP, SIDE_RETURN, RIGHTING = 0.35, 0.2, 0.5
 
 
 @compiled
@@ -28,17 +33,20 @@ def euler_angles(q: Any) -> tuple[float, float, float]:
 
 
 @compiled
-def _late(state: Any, x: float, work: Any) -> float:
-    """How far (m) the pelvis is behind the plan where the footholds are given, 0 where the walker strides freely."""
-    if state[BOUND] == 0.0:
-        return 0.0
-    return float(min(0.2, max(-0.2, planned_x(state, work) - x)))
+def _ahead(qpos: Any, qvel: Any, body: Any, state: Any, work: Any) -> tuple[float, float]:
+    """How far (m) the pelvis is ahead of the plan, and how much further its surplus of speed carries it."""
+    place = min(0.2, max(-0.2, qpos[0] - planned_x(state, work)))
+    surplus = qvel[0] - work.reference[PELVIS_SLOPE + AHEAD] / state[STRIDE_TIME]
+    return place, min(0.2, max(-0.2, FALLING_TIME * np.sqrt(body.scale) * surplus))
 
 
 @compiled
-def entrain(state: Any, x: float, work: Any) -> float:
+def entrain(qpos: Any, qvel: Any, body: Any, state: Any, work: Any) -> float:
     """Pace of the gait's clock over its own: where footholds are given it waits for the pelvis, or catches up."""
-    return 1.0 - min(0.3, max(-0.3, ENTRAINING * _late(state, x, work)))
+    if state[BOUND] == 0.0:
+        return 1.0
+    place, carried = _ahead(qpos, qvel, body, state, work)
+    return 1.0 + min(ENTRAINED, max(-ENTRAINED, ENTRAINING * (place + carried)))
 
 
 @compiled
@@ -47,8 +55,9 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
 
     The swinging foot is put further out the faster the body moves that way, and where it would be if the pelvis were
     level; the standing hip rights the pelvis (Yin 2007, ACM Trans Graph 26:105; people place their feet so: Wang &
-    Srinivasan 2014, Biol Lett 10:20140405). Where footholds are given, the swinging foot goes to its own although the
-    pelvis is late or early, and the standing leg moves the pelvis on.
+    Srinivasan 2014, Biol Lett 10:20140405). Fore and aft the standing ankle moves the centre of pressure beyond the
+    capture point (Hof 2008, Hum Mov Sci 27:112); where footholds are given, the swinging foot goes to its own although
+    the pelvis is late or early.
     """
     out[:] = 0.0
     if body.still:
@@ -60,14 +69,22 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     drift = qvel[1] - ref[PELVIS_SLOPE + LEFT] / state[STRIDE_TIME]
     aside = min(0.2, max(-0.2, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
     step = min(0.3, max(-0.3, SIDE_STEP * drift + SIDE_RETURN * aside)) / leg_length
-    late = _late(state, qpos[0], work) / leg_length
+    place, carried = _ahead(qpos, qvel, body, state, work)
+    if state[BOUND] > 0.0:
+        to_foothold, torque = -place / leg_length, ANKLE_BOUND * (place + carried)
+    else:
+        to_foothold, torque = 0.0, ANKLE_FREE * carried
+    half = 2.0 * state[PHASE] % 1.0
+    stands = min(1.0, half / 0.1)
+    swings = min(1.0, max(0.0, (half - 0.1) / 0.15))
     leads = 0 if state[PHASE] < 0.5 else 1
-    swings = min(1.0, max(0.0, (2.0 * state[PHASE] % 1.0 - 0.1) / 0.15))
     for leg in range(2):
         side = 1.0 if leg == 0 else -1.0
         if leg == leads:
             out[leg, ADDUCTION] = side * RIGHTING * lean
-            out[leg, FLEXION], out[leg, DORSIFLEXION] = -late, late
+            stiffness = body.kp[leg * 6 + DORSIFLEXION]
+            out[leg, DORSIFLEXION] = -stands * torque * 9.81 * body.mass / stiffness
         else:
             out[leg, ADDUCTION] = side * swings * (step - lean)
-            out[leg, FLEXION] = swings * late
+            out[leg, FLEXION] = swings * to_foothold
+            out[leg, DORSIFLEXION] = -swings * to_foothold

@@ -17,6 +17,7 @@ from .compiled import compiled
 from .exo import DriveState
 from .gait_plan import STRIDE, planned
 from .nervous import (
+    CONTROLLED,
     JOINTS_OF_LEG,
     N_ACTIONS,
     N_JOINTS,
@@ -31,7 +32,7 @@ from .nervous import (
 )
 from .reference import AHEAD, ANGLE, LEFT, LIST, LOAD, MOMENT, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
 from .reflexes import begin
-from .state import EFFORT, EFFORT_COUNT, KIND, LANE, STRIDE_TIME
+from .state import EFFORT, EFFORT_COUNT, KIND, LANE, LOOK_RIGHT, LOOKED_RIGHT, STRIDE_TIME
 from .terrain import pad_rows
 
 # Reward: imitation of joint angles and rates, pelvis, way, joint moments and ground force; less effort, restless
@@ -122,8 +123,11 @@ def has_fallen(pointers: Any, body: Any, state: Any, work: Any) -> bool:
 
 
 @compiled
-def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, work: Any) -> float:
-    """Reward of one policy period, at its end; work.reference is the reference there."""
+def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swapped: bool, work: Any) -> float:
+    """Reward of one policy period, at its end; work.reference is the reference there.
+
+    swapped: whether the legs have changed places since the previous action.
+    """
     qpos = view(pointers[QPOS], body.nq)
     qvel = view(pointers[QVEL], body.nv)
     ref = work.reference
@@ -158,7 +162,9 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, wor
     size, change = 0.0, 0.0
     for a in range(N_ACTIONS):
         size += action[a] * action[a]
-        change += (action[a] - previous[a]) ** 2
+        # The five actions of the leading leg, those of the trailing one, and the pace.
+        before = (a + 5) % 10 if swapped and a < CONTROLLED else a
+        change += (action[a] - previous[before]) ** 2
     return float(
         W_ANGLE * np.exp(-4.0 * angle)
         + W_RATE * np.exp(-0.015 * velocity)
@@ -215,6 +221,7 @@ def policy_step(
     on the pelvis, in training only.
     """
     for i in range(start, stop):
+        swapped = state[i, LOOK_RIGHT] != state[i, LOOKED_RIGHT]
         body, exo, work = pick(batch, i)
         command = np.zeros(len(exo.joint))
         state[i, EFFORT], state[i, EFFORT_COUNT] = 0.0, 0.0
@@ -227,6 +234,6 @@ def policy_step(
         keep_pace(pointers[i], body, state[i], control_periods * control_steps * body.timestep)
         observe(functions, pointers[i], body, exo, state[i], actions[i], work, observations[i])
         fallen[i] = has_fallen(pointers[i], body, state[i], work)
-        rewards[i] = reward(pointers[i], body, state[i], actions[i], previous[i], work)
+        rewards[i] = reward(pointers[i], body, state[i], actions[i], previous[i], swapped, work)
         if fallen[i]:
             rewards[i] = 0.0

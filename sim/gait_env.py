@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from ..controllers.device import DeviceDescription
 from .batch import policy_step, settle, stack
-from .body import Embodiment, physics_steps
+from .body import NEURAL_DELAY, Embodiment, physics_steps
 from .bridge import functions
 from .gait_task import GaitTask, load_gait_task
 from .impairments import Impairment
@@ -23,7 +23,7 @@ from .nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD, obs
 from .person import Subject
 from .posture_plan import POSTURES, STAND
 from .reference import Reference, load_reference
-from .state import DELAY, GOAL, STATE_SIZE, WANTED
+from .state import DELAY, GOAL, NEXT_LANE, STATE_SIZE, WANTED
 from .terrain import LEVEL, Terrain
 
 CONTROL_RATE_HZ = 200.0
@@ -80,14 +80,15 @@ class GaitBatch:
         # Most people have practised with the device; some meet it for the first time.
         adaptation = 1.0 if rng.random() < 0.7 else rng.random()
         self._draw_assistance(i)
-        self.start(i, self._speed(i), x, adaptation, rng.uniform(*task.delay_s))
+        self.start(i, self._speed(i), x, adaptation, rng.uniform(*task.delay_s) - NEURAL_DELAY)
+        self.state[i, NEXT_LANE] = rng.uniform(*task.lane_m)
 
-    def start(self, i: int, speed: float, x: float, adaptation: float = 1.0, delay: float | None = None) -> None:
-        """Put person i near world x (m) at a speed (m/s) in a random gait phase. delay: s, the person's own if None."""
+    def start(self, i: int, speed: float, x: float, adaptation: float = 1.0, more_delay: float = 0.0) -> None:
+        """Put person i near world x (m) at a speed (m/s) in a random gait phase. more_delay: s, on top of the
+        person's own."""
         person = self.people[i]
         person.place(self.rng.random(), speed, adaptation, x, self._postures())
-        if delay is not None:
-            person.state[DELAY] = delay
+        person.state[DELAY] += more_delay
         person.data.qvel[:3] += self.rng.normal(0.0, 0.05, 3)
         self.state[i] = person.state
         for array in (self.actions, self.previous, self.push, self.memory, self.time):
@@ -131,6 +132,7 @@ class GaitBatch:
         change = self.rng.random(len(self)) < POLICY_PERIOD / task.speed_change_every_s
         for i in np.flatnonzero(change):
             self.state[i, WANTED] = self._speed(int(i))
+            self.state[i, NEXT_LANE] = self.rng.uniform(*task.lane_m)
         if self.reference.still:
             change = self.rng.random(len(self)) < POLICY_PERIOD / task.posture_change_every_s
             for i in np.flatnonzero(change):

@@ -21,7 +21,7 @@ Range = tuple[float, float]
 class PpoSettings(Config):
     """Proximal policy optimisation (Schulman 2017, arXiv:1707.06347) as stable-baselines3 names it."""
 
-    n_steps: int = 64
+    n_steps: int = 40
     batch_size: int = 1024
     n_epochs: int = 4
     learning_rate: float = 5e-4
@@ -30,7 +30,7 @@ class PpoSettings(Config):
     gae_lambda: float = 0.95
     clip_range: float = 0.2
     target_kl: float = 0.03
-    hidden: int = 128
+    hidden: int = 256
     log_std: float = -1.2
     output_scale: float = 0.1
 
@@ -58,7 +58,8 @@ class GaitTask(Config):
     devices: dict[str, int] = Field(description="number of people in each device; 'none' wears nothing")
     episode_s: float = 10.0
     start_on_way: float = Field(0.8, description="share of episodes that start beyond the first level run")
-    speed_change_every_s: float = 5.0
+    lane_m: Range = Field((0.0, 0.0), description="lines that people are asked to walk on, beside their first")
+    speed_change_every_s: float = Field(5.0, description="speed and line")
     postures: tuple[Literal["stand", "sit", "squat"], ...] = Field(
         ("stand",), description="what people who do not walk are asked for"
     )

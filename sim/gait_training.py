@@ -36,11 +36,10 @@ def train_gait(
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    torch.set_num_threads(threads)
     checkpoint = out / "checkpoint.zip"
     model: PPO | None = None
     begun = PPO.load(checkpoint, device="cpu").num_timesteps if resume and checkpoint.exists() else 0
-    log = _Log(out, total=sum(stage.steps for stage in task.stages()))
+    log = _Log(out, sum(stage.steps for stage in task.stages()), threads)
     end = 0
     try:
         for number, stage in enumerate(task.stages()):
@@ -123,9 +122,9 @@ class _Log(BaseCallback):
 
     FIELDS = ("stage", "steps", "wall_s", "steps_per_s", "episode_s", "episode_reward", "whole", "log_std")
 
-    def __init__(self, out: Path, total: int) -> None:
+    def __init__(self, out: Path, total: int, threads: int) -> None:
         super().__init__()
-        self.out, self.total = out, total
+        self.out, self.total, self.threads = out, total, threads
         self.stage, self.episode_s = 0, 10.0
         self.console = Console()
         self.episodes: list[dict[str, Any]] = []
@@ -147,7 +146,12 @@ class _Log(BaseCallback):
         self.episodes += [info["episode"] for info in self.locals["infos"] if info]
         return True
 
+    def _on_rollout_start(self) -> None:
+        # The threads of torch wait by spinning, which would take the cores from the physics.
+        torch.set_num_threads(1)
+
     def _on_rollout_end(self) -> None:
+        torch.set_num_threads(self.threads)
         self.rollouts += 1
         if self.rollouts % 20 or not self.episodes:
             return

@@ -60,7 +60,9 @@ from .state import (
     KIND,
     LANE,
     LOOK_RIGHT,
+    LOOKED_RIGHT,
     LOOKS,
+    NEXT_LANE,
     NEXT_SPEED,
     PHASE,
     RISE_BACK,
@@ -86,6 +88,7 @@ PACE = 0.2  # relative change of the phase rate per unit of action
 ACTION_LIMIT = 2.0
 DRIFT_TIME = 4.0  # s; how long a striding person remembers being behind or ahead of the plan
 PACE_TIME = 3.0  # s; how fast the person corrects a lasting difference from the wanted speed (chosen)
+SIDEWAYS = 0.15  # m/s that a walker changes lanes at (chosen)
 PACE_LIMIT = 0.2  # m/s; the most it corrects by
 
 SEEN = 4  # looks that are remembered, so that the policy may act on old ones
@@ -136,6 +139,12 @@ def moment_arms(pointers: Any, body: Any, arms: Any) -> None:
 
 
 @compiled
+def _pace(qpos: Any, qvel: Any, body: Any, state: Any, action: Any, work: Any) -> float:
+    """How fast the clock of the gait runs, over its own pace."""
+    return (1.0 + PACE * action[CONTROLLED]) * entrain(qpos, qvel, body, state, work)
+
+
+@compiled
 def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any) -> None:
     """Set the muscle excitations for the present state (positions and velocities are up to date)."""
     qpos = view(pointers[QPOS], body.nq)
@@ -143,7 +152,7 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
     ref = work.reference
     refer(body, state, work)
     right_leads = state[LOOK_RIGHT] > 0.0
-    rate = 1.0 / state[STRIDE_TIME]
+    rate = _pace(qpos, qvel, body, state, action, work) / state[STRIDE_TIME]
     exo_torque(qpos, qvel, body, exo, work.exo_torque)
     balance(qpos, qvel, body, state, work, work.balance)
     for j in range(N_JOINTS):
@@ -218,6 +227,7 @@ def move_on(body: Any, state: Any, x: float, dt: float, work: Any) -> None:
     state[PHASE] = (state[PHASE] + passed) % 1.0
     if int(2.0 * state[PHASE]) != half:
         next_step(body, state)
+    state[LANE] += min(SIDEWAYS * dt, max(-SIDEWAYS * dt, state[NEXT_LANE] - state[LANE]))
     see_ground(body, state, x)
     if state[BOUND] == 0.0:
         # A striding person does not make up for every centimetre.
@@ -247,7 +257,9 @@ def advance(
     dt = body.timestep
     for _ in range(steps):
         call(functions[EULER], model, data)
-        move_on(body, state, qpos[0], dt * (1.0 + PACE * action[CONTROLLED]) * entrain(state, qpos[0], work), work)
+        move_on(
+            body, state, qpos[0], dt * (1.0 + PACE * action[CONTROLLED]) * entrain(qpos, qvel, body, state, work), work
+        )
         if len(exo.joint):
             for i in range(len(exo.joint)):
                 exo.velocity[i] = qvel[exo.dof[i]]
@@ -312,6 +324,7 @@ def observe(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, acti
     newer, older = work.seen[(int(state[LOOKS]) - whole) % SEEN], work.seen[(int(state[LOOKS]) - whole - 1) % SEEN]
     if newer[N_OBSERVATIONS] != older[N_OBSERVATIONS]:
         u = 1.0 if u > 0.5 else 0.0  # the legs have changed places between them
+    state[LOOKED_RIGHT] = state[LOOK_RIGHT]
     # The action belongs to the leg that was seen to lead.
     state[LOOK_RIGHT] = older[N_OBSERVATIONS] if u > 0.5 else newer[N_OBSERVATIONS]
     for i in range(N_OBSERVATIONS):

@@ -23,7 +23,7 @@ from .policy import act, load_policy
 from .posture_plan import POSTURES, STAND
 from .reference import load_reference
 from .sensors import FaultInjector, SensorFault, SensorSuite, SensorTruth
-from .state import GOAL, LANE, WANTED
+from .state import GOAL, NEXT_LANE, WANTED
 from .terrain import LEVEL, Terrain
 from .truth import BLOCKS, ROW, read_truth
 
@@ -180,8 +180,8 @@ class Plant:
         return POSTURES.index(posture)
 
     def change_lane(self, y: float) -> None:
-        """Ask the person to walk on the line at world y (m)."""
-        self.person.state[LANE] = y
+        """Ask the person to walk on the line at world y (m): the next steps go there, at 0.15 m/s."""
+        self.person.state[NEXT_LANE] = y
 
     def step(self, torque: FloatArray | None = None) -> SensorFrame | None:
         """Move on by one control period under a torque command (n_actuated,) Nm; the new frame, None without device.

@@ -2,7 +2,7 @@
 
 # The gait: where in the cycle (0..1 from right heel strike), how fast, and the stride's length in time.
 PHASE, SPEED, STRIDE_TIME = 0, 1, 2
-# What is asked: speed (m/s), lateral line (world y, m). TRIM: correction of lasting speed errors (m/s).
+# Speed that is asked for (m/s), line that is walked on (world y, m). TRIM: correction of lasting speed errors (m/s).
 WANTED, LANE, TRIM = 3, 4, 5
 # The plan of the steps: world x and height of the leading heel's foothold, distances and rises from the trailing
 # foothold and to the next one, m.
@@ -19,4 +19,8 @@ LOOK_RIGHT, LOOKS, DELAY = 24, 25, 26
 NEXT_SPEED = 27
 # The posture that a person who does not walk is asked for (see posture_plan).
 GOAL = 28
-STATE_SIZE = 29
+# The line that the person is asked to walk on (world y, m); LANE goes there.
+NEXT_LANE = 29
+# Whether the right leg led at the look before the last.
+LOOKED_RIGHT = 30
+STATE_SIZE = 31
