@@ -24,7 +24,7 @@ from .posture_plan import STAND, start_posture
 from .reference import AHEAD, ANGLE, CHANNELS, LEFT, LIST, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT, Reference
 from .reflexes import REFLEX_SIZE, spinal_table
 from .seat import add_seat, place_seat, stand_on_feet
-from .state import ADAPTATION, DELAY, GRADE, PHASE, SPEED, STATE_SIZE, STRIDE_TIME, WANTED
+from .state import ADAPTATION, DELAY, GRADE, PHASE, SPEED, STATE_SIZE, STRIDE_TIME, VELOCITY, WANTED
 from .terrain import LEVEL, Terrain, add_terrain
 
 SIDED_MUSCLES = tuple(f"{muscle}_{side}" for side in SIDES for muscle in MUSCLES)
@@ -209,6 +209,7 @@ class Embodiment:
         state[SPEED] = state[WANTED] = speed
         state[DELAY] = self.delay
         start_at(body, state, x)
+        state[VELOCITY] = state[SPEED]
         if body.still:
             start_posture(state, *postures, phase)
         see_ground(body, state, x)

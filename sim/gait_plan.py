@@ -49,6 +49,7 @@ from .state import (
     STEP,
     STRIDE_TIME,
     TRIM,
+    VELOCITY,
     WANTED,
 )
 from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
@@ -56,6 +57,7 @@ from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
 # Kinds of step: striding, and on stairs the step onto them, one of many, and the step off.
 STRIDE, FIRST, CYCLE, LAST = 0, 1, 2, 3
 ACCELERATION, BRAKING = 0.4, 0.6  # m/s^2, the most a walker changes speed by on the way (chosen)
+FOLLOW = 0.25  # m/s, how far the plan's speed may be from the body's (chosen): who is stopped does not stride out
 SLOWEST = 0.6  # of the slowest cell's speed; strides do not get slower (chosen)
 SIGHT = 4.0  # m, from where steps are measured out to stairs
 BACK_LOOK, FRONT_LOOK = 0.25, 0.45  # m at the source's size: the slope underfoot is taken between these
@@ -258,6 +260,8 @@ def _choose_speed(body: Any, state: Any) -> None:
     wanted = min(fastest, max(slowest, state[WANTED] + state[TRIM]))
     time = stride_length(body, state[SPEED]) / state[SPEED]
     speed = min(max(wanted, state[SPEED] - BRAKING * time), state[SPEED] + ACCELERATION * time)
+    speed = min(max(speed, state[VELOCITY] - FOLLOW), state[VELOCITY] + FOLLOW)
+    speed = min(fastest, max(slowest, speed))
     state[BOUND] = 0.0
     i = _stairs_ahead(body, state[FOOT_X] - 0.05)
     if i >= 0:

@@ -47,10 +47,9 @@ def train_gait(
             if begun >= end:
                 continue
             env = GaitVecEnv(stage, devices, seed + number, threads)
-            if model is not None:
-                model.set_env(env)
-            elif begun:
-                model = PPO.load(checkpoint, env=env, device="cpu")
+            if begun or number:
+                # The keys of this stage are laid over those of the one before.
+                model = PPO.load(checkpoint, env=env, device="cpu", **_settings(stage))
             else:
                 model = _new_model(stage, env, seed)
             log.stage, log.episode_s = number, stage.episode_s
@@ -66,20 +65,28 @@ def train_gait(
     return target
 
 
+def _settings(task: GaitTask) -> dict[str, Any]:
+    """The settings of PPO that may change from stage to stage."""
+    ppo = task.ppo
+    return {
+        "n_steps": ppo.n_steps,
+        "batch_size": ppo.batch_size,
+        "n_epochs": ppo.n_epochs,
+        "learning_rate": Decay(ppo.learning_rate, ppo.final_learning_rate),
+        "gamma": ppo.gamma,
+        "gae_lambda": ppo.gae_lambda,
+        "target_kl": ppo.target_kl,
+        "ent_coef": ppo.entropy,
+    }
+
+
 def _new_model(task: GaitTask, env: GaitVecEnv, seed: int) -> PPO:
     ppo = task.ppo
     model = PPO(
         "MlpPolicy",
         env,
-        n_steps=ppo.n_steps,
-        batch_size=ppo.batch_size,
-        n_epochs=ppo.n_epochs,
-        learning_rate=Decay(ppo.learning_rate, ppo.final_learning_rate),
-        gamma=ppo.gamma,
-        gae_lambda=ppo.gae_lambda,
+        **_settings(task),
         clip_range=ppo.clip_range,
-        target_kl=ppo.target_kl,
-        ent_coef=0.0,
         policy_kwargs={
             "net_arch": {"pi": [ppo.hidden] * 2, "vf": [ppo.hidden] * 2},
             "activation_fn": torch.nn.ELU,

@@ -70,6 +70,7 @@ from .state import (
     SPEED,
     STRIDE_TIME,
     TRIM,
+    VELOCITY,
     WANTED,
 )
 from .terrain import ground_height
@@ -213,13 +214,14 @@ def forward(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, acti
 
 
 @compiled
-def move_on(body: Any, state: Any, x: float, dt: float, work: Any) -> None:
-    """Move the plan of the gait on by dt (s, of the person's own pace) for a pelvis at world x."""
+def move_on(body: Any, state: Any, x: float, speed: float, dt: float, work: Any) -> None:
+    """Move the plan of the gait on by dt (s, of the person's own pace) for a pelvis at world x, its speed in m/s."""
     if body.still:
         move_posture(state, dt)
         return
     half = int(2.0 * state[PHASE])
     passed = dt / state[STRIDE_TIME]
+    state[VELOCITY] += (speed - state[VELOCITY]) * min(1.0, 2.0 * passed)
     if state[KIND] == STRIDE:
         # Speed glides to the chosen one until the foot lands, so that the reference has no jumps.
         left = 0.5 - state[PHASE] % 0.5
@@ -257,9 +259,8 @@ def advance(
     dt = body.timestep
     for _ in range(steps):
         call(functions[EULER], model, data)
-        move_on(
-            body, state, qpos[0], dt * (1.0 + PACE * action[CONTROLLED]) * entrain(qpos, qvel, body, state, work), work
-        )
+        pace = _pace(qpos, qvel, body, state, action, work)
+        move_on(body, state, qpos[0], qvel[0], dt * pace, work)
         if len(exo.joint):
             for i in range(len(exo.joint)):
                 exo.velocity[i] = qvel[exo.dof[i]]
@@ -292,7 +293,9 @@ def keep_pace(pointers: Any, body: Any, state: Any, period: float) -> None:
     if state[WANTED] <= 0.0 or state[BOUND] > 0.0 or state[KIND] != STRIDE:
         return
     speed = view(pointers[QVEL], body.nv)[0]
-    trim = state[TRIM] + period * (state[SPEED] - state[TRIM] - speed) / PACE_TIME
+    # A stumble is no lasting difference.
+    lag = min(0.1, max(-0.1, state[SPEED] - state[TRIM] - speed))
+    trim = state[TRIM] + period * lag / PACE_TIME
     state[TRIM] = min(PACE_LIMIT, max(-PACE_LIMIT, trim))
 
 

@@ -23,4 +23,6 @@ GOAL = 28
 NEXT_LANE = 29
 # Whether the right leg led at the look before the last.
 LOOKED_RIGHT = 30
-STATE_SIZE = 31
+# Mean forward speed of the pelvis over the last step or so, m/s.
+VELOCITY = 31
+STATE_SIZE = 32

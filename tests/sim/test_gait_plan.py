@@ -61,7 +61,7 @@ def follow(body, state, work, out):
         refer(body, state, work)
         out[k, 0], out[k, 1] = planned(body, state, work)
         out[k, 2:] = state
-        move_on(body, state, out[k, 0], DT, work)
+        move_on(body, state, out[k, 0], state[SPEED], DT, work)
 
 
 class Walk:
