@@ -57,7 +57,7 @@ from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
 # Kinds of step: striding, and on stairs the step onto them, one of many, and the step off.
 STRIDE, FIRST, CYCLE, LAST = 0, 1, 2, 3
 ACCELERATION, BRAKING = 0.4, 0.6  # m/s^2, the most a walker changes speed by on the way (chosen)
-FOLLOW = 0.25  # m/s, how far the plan's speed may be from the body's (chosen): who is stopped does not stride out
+FOLLOW = 0.35  # m/s, how far the plan's speed may be from the body's (chosen): who is stopped does not stride out
 SLOWEST = 0.6  # of the slowest cell's speed; strides do not get slower (chosen)
 SIGHT = 4.0  # m, from where steps are measured out to stairs
 BACK_LOOK, FRONT_LOOK = 0.25, 0.45  # m at the source's size: the slope underfoot is taken between these

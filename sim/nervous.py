@@ -221,7 +221,7 @@ def move_on(body: Any, state: Any, x: float, speed: float, dt: float, work: Any)
         return
     half = int(2.0 * state[PHASE])
     passed = dt / state[STRIDE_TIME]
-    state[VELOCITY] += (speed - state[VELOCITY]) * min(1.0, 2.0 * passed)
+    state[VELOCITY] += (speed - state[VELOCITY]) * min(1.0, 4.0 * passed)
     if state[KIND] == STRIDE:
         # Speed glides to the chosen one until the foot lands, so that the reference has no jumps.
         left = 0.5 - state[PHASE] % 0.5

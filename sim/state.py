@@ -23,6 +23,6 @@ GOAL = 28
 NEXT_LANE = 29
 # Whether the right leg led at the look before the last.
 LOOKED_RIGHT = 30
-# Mean forward speed of the pelvis over the last step or so, m/s.
+# Mean forward speed of the pelvis over about half a step, m/s.
 VELOCITY = 31
 STATE_SIZE = 32

@@ -99,7 +99,6 @@ def test_bare_person_gives_no_frames():
     assert plant.step() is None
 
 
-@pytest.mark.xfail(reason="the policy overshoots a change of lane", strict=True)
 def test_person_takes_up_another_speed_and_lane():
     plant = Plant(Subject(), None)
     plant.reset(1.4, np.random.default_rng(0))
