@@ -17,6 +17,7 @@ FALLING_TIME = 0.3
 # Body weights of stance ankle torque per m that the capture point is ahead: of a walker who strides freely, and of one
 # whose footholds are given, who has no other way to brake (chosen for the longest walks of an untrained-for-it policy).
 ANKLE_FREE, ANKLE_BOUND = 0.3, 1.2
+ANKLE_STANDING = 1.5  # of who stands, sits down or squats on both feet (chosen likewise)
 ENTRAINING, ENTRAINED = 6.0, 0.3  # 1/m that the clock quickens by where footholds are given, and the most (chosen)
 # Sideways balance: m of foot placement per m/s of drift and per m beside the line, rad of stance hip per rad of lean.
 SIDE_STEP, SIDE_RETURN, RIGHTING = 0.35, 0.2, 0.5
@@ -60,7 +61,14 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     the pelvis is late or early.
     """
     out[:] = 0.0
+    weight = 9.81 * body.mass
+    place, carried = _ahead(qpos, qvel, body, state, work)
     if body.still:
+        # Half of the load that is on the feet, for each; on a seat there is nothing to balance.
+        load = 0.5 * min(weight, work.foot_force[0, 2] + work.foot_force[1, 2])
+        for leg in range(2):
+            shift = ANKLE_STANDING * (place + carried) * load / body.kp[leg * 6 + DORSIFLEXION]
+            out[leg, DORSIFLEXION] = -shift
         return
     ref = work.reference
     leg_length = 0.87 * body.scale
@@ -69,7 +77,6 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     drift = qvel[1] - ref[PELVIS_SLOPE + LEFT] / state[STRIDE_TIME]
     aside = min(0.2, max(-0.2, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
     step = min(0.3, max(-0.3, SIDE_STEP * drift + SIDE_RETURN * aside)) / leg_length
-    place, carried = _ahead(qpos, qvel, body, state, work)
     if state[BOUND] > 0.0:
         to_foothold, torque = -place / leg_length, ANKLE_BOUND * (place + carried)
     else:
@@ -83,7 +90,7 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
         if leg == leads:
             out[leg, ADDUCTION] = side * RIGHTING * lean
             stiffness = body.kp[leg * 6 + DORSIFLEXION]
-            out[leg, DORSIFLEXION] = -stands * torque * 9.81 * body.mass / stiffness
+            out[leg, DORSIFLEXION] = -stands * torque * weight / stiffness
         else:
             out[leg, ADDUCTION] = side * swings * (step - lean)
             out[leg, FLEXION] = swings * to_foothold

@@ -279,7 +279,8 @@ def _body(
         optimal = (high - low) / (prm[1] - prm[0])
         muscle_rows[m] = (optimal, low - prm[0] * optimal, *prm[[2, 4, 5, 6, 7, 8]])
     gain = subject.mass_kg / GAIN_MASS * subject.scale / GAIN_SCALE
-    scaled = reference.for_subject(subject)
+    worn = float(model.body_subtreemass[model.body("root").id] - subject.mass_kg)
+    scaled = reference.for_subject(subject, worn)
     return Body(
         qpos=np.array([model.joint(j).qposadr[0] for j in SIDED_JOINTS]),
         dof=dof,

@@ -51,11 +51,14 @@ class Reference:
     heel_from_edge: FloatArray
     still: bool = False
 
-    def for_subject(self, subject: Subject) -> Reference:
-        """Scaled to a body by dynamic similarity: lengths by l, times and speeds by sqrt(l), moments by mass x l."""
+    def for_subject(self, subject: Subject, carried_kg: float = 0.0) -> Reference:
+        """Scaled to a body by dynamic similarity: lengths by l, times and speeds by sqrt(l), moments by mass x l.
+
+        carried_kg: what the person wears and knows the weight of; it counts as mass.
+        """
         s = subject.scale
         cells = self.cells.copy()
-        cells[:, :, MOMENT : MOMENT + N_JOINTS] *= subject.mass_kg * s
+        cells[:, :, MOMENT : MOMENT + N_JOINTS] *= (subject.mass_kg + carried_kg) * s
         cells[:, :, MOMENT + SPRUNG] = 0.0
         cells[:, :, PELVIS + HEIGHT] = (cells[:, :, PELVIS + HEIGHT] - FOOT_RADIUS) * s + FOOT_RADIUS
         cells[:, :, PELVIS_SLOPE + HEIGHT] *= s
