@@ -9,7 +9,7 @@ import numpy as np
 from .compiled import compiled
 from .gait_plan import planned_x
 from .reference import AHEAD, LEFT, LIST, PELVIS, PELVIS_SLOPE
-from .state import BOUND, LANE, PHASE, STRIDE_TIME
+from .state import AHEAD_BY, BOUND, GRADE, LANE, PHASE, RISE_NEXT, STRIDE_TIME
 
 FLEXION, ADDUCTION, DORSIFLEXION = 0, 1, 4
 # s: time constant of a body that falls over its foot, at the source's size: sqrt(leg length / g).
@@ -21,6 +21,7 @@ ANKLE_STANDING = 1.5  # of who stands, sits down or squats on both feet (chosen 
 ENTRAINING, ENTRAINED = 6.0, 0.3  # 1/m that the clock quickens by where footholds are given, and the most (chosen)
 # Sideways balance: m of foot placement per m/s of drift and per m beside the line, rad of stance hip per rad of lean.
 SIDE_STEP, SIDE_RETURN, RIGHTING = 0.35, 0.2, 0.5
+CLIMBING = 1.5  # times the steepness: feet go further out by; who climbs stands on one leg for longer (chosen)
 
 
 @compiled
@@ -76,7 +77,9 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     lean = min(0.3, max(-0.3, roll - ref[PELVIS + LIST]))
     drift = qvel[1] - ref[PELVIS_SLOPE + LEFT] / state[STRIDE_TIME]
     aside = min(0.2, max(-0.2, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
-    step = min(0.3, max(-0.3, SIDE_STEP * drift + SIDE_RETURN * aside)) / leg_length
+    steepness = max(0.0, state[GRADE] + state[RISE_NEXT] / state[AHEAD_BY])
+    outwards = SIDE_STEP * (1.0 + CLIMBING * steepness)
+    step = min(0.3, max(-0.3, outwards * drift + SIDE_RETURN * aside)) / leg_length
     if state[BOUND] > 0.0:
         to_foothold, torque = -place / leg_length, ANKLE_BOUND * (place + carried)
     else:
