@@ -221,8 +221,8 @@ class Plant:
         values = self.suite.measure(
             SensorTruth(
                 time=self.time,
-                imu_acc=sensed[self._acc],
-                imu_gyro=sensed[self._gyro],
+                imu_acc=sensed[self._acc][None],
+                imu_gyro=sensed[self._gyro][None],
                 encoder_angle=self.person.data.qpos[self._encoder],
                 foot_force=np.maximum(row[[grf + 2, grf + 5]], 0.0),
                 foot_cop=row[cop : cop + 4].reshape(2, 2),

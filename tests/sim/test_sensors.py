@@ -26,8 +26,8 @@ def encoder(**errors):
 
 def truth(value=0.0, **given):
     shapes = {
-        "imu_acc": (2, 3),
-        "imu_gyro": (2, 3),
+        "imu_acc": (1, 2, 3),
+        "imu_gyro": (1, 2, 3),
         "encoder_angle": (4,),
         "foot_force": (2,),
         "foot_cop": (2, 2),
