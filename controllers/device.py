@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from .config import Config, parse_yaml, require_known
 from .interface import ChannelLayout
 from .names import IMU_AXES, JOINTS, MUSCLES, SIDED_JOINTS, SIDES, Vector
-from .sensor_specs import EmgSpec, EncoderSpec, ImuSpec, InsoleSpec, with_preset
+from .sensor_specs import EmgSpec, EncoderSpec, ImuSpec, InsoleSpec, LoadCellSpec, UltrasoundSpec, with_preset
 
 __all__ = [
     "JOINTS",
@@ -131,6 +131,8 @@ class Sensors(Config):
     encoder: EncoderSpec | None = None
     insole: InsoleSpec | None = None
     emg: EmgSpec | None = None
+    load_cell: LoadCellSpec | None = None
+    ultrasound: UltrasoundSpec | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -162,7 +164,7 @@ class DeviceDescription(Config):
 
     @property
     def layout(self) -> ChannelLayout:
-        """Channels of every `SensorFrame` this device makes, in order."""
+        """Channels of every `SensorFrame` this device makes, in order; ultrasound gives images, not channels."""
         names: list[str] = []
         s = self.sensors
         if s.imu:
@@ -175,6 +177,8 @@ class DeviceDescription(Config):
             names += [f"insole/{side}/{q}" for side in SIDES for q in ("force", "cop_x", "cop_y")]
         if s.emg:
             names += [f"emg_env/{m}_{side}" for side in SIDES for m in s.emg.muscles]
+        if s.load_cell:
+            names += [f"load_cell/{joint}" for joint in self.actuated]
         return ChannelLayout(names)
 
 

@@ -53,6 +53,7 @@ _FAMILIES = {
     "insole/[rl]/cop_[xy]": "m",
     "encoder/{joint}/angle": "rad",
     "encoder/{joint}/velocity": "rad/s",
+    "load_cell/{joint}": "Nm",
     "estimate/{joint}": "Nm/kg",
     "command/{joint}": "Nm",
     "delivered/{joint}": "Nm",

@@ -16,6 +16,7 @@ from .truth import SensorTruth
 class Encoder:
     """Angle (rad) and velocity (rad/s) of every encoder, right leg first.
 
+    Backlash is the play operator: the encoder stays until the joint has crossed the play, then follows its edge.
     Velocity is the difference of the quantised angle over a control tick, low-passed (first order).
     """
 
@@ -28,16 +29,24 @@ class Encoder:
     def reset(self, rng: np.random.Generator) -> None:
         """Begin a new run: draw the offsets anew and forget the past."""
         self._offset = self._spec.offset_sd_rad * rng.standard_normal(self._count)
-        self._angle: FloatArray | None = None
+        self._geared: FloatArray | None = None
         self._velocity = np.zeros(self._count)
         self._delay.reset()
 
     def measure(self, truth: SensorTruth) -> FloatArray:
         """One control tick: (2 n_encoders,) angle and velocity of each."""
-        angle = truth.encoder_angle + self._offset
-        if self._spec.resolution_rad > 0.0:
-            angle = np.rint(angle / self._spec.resolution_rad) * self._spec.resolution_rad
-        if self._angle is not None:
+        spec, true, first = self._spec, truth.encoder_angle, self._geared is None
+        if self._geared is None:
+            self._geared = true.copy()
+        half = 0.5 * spec.backlash_rad
+        np.maximum(self._geared, true - half, out=self._geared)
+        np.minimum(self._geared, true + half, out=self._geared)
+        angle = self._geared + self._offset
+        if spec.resolution_rad > 0.0:
+            angle = np.rint(angle / spec.resolution_rad) * spec.resolution_rad
+        if not first:
             self._velocity += self._share * ((angle - self._angle) * self._rate - self._velocity)
         self._angle = angle
-        return self._delay.push(np.column_stack([angle, self._velocity]).ravel())
+        said = np.empty(2 * self._count)
+        said[::2], said[1::2] = angle, self._velocity
+        return self._delay.push(said)

@@ -8,10 +8,11 @@ import numpy as np
 
 from ...controllers.device import DeviceDescription
 from ...controllers.interface import ChannelLayout, FloatArray
-from .emg import EmgEnvelope
+from .emg import Emg
 from .encoder import Encoder
 from .imu import Imu
 from .insole import Insole
+from .load_cell import LoadCell
 from .truth import SensorTruth
 
 
@@ -39,23 +40,21 @@ class SensorSuite:
     ) -> None:
         self.layout: ChannelLayout = device.layout
         rate, s = float(control_rate_hz or device.control_rate_hz), device.sensors
-        # In the order of the layout.
         self.imu = Imu(s.imu, rate) if s.imu else None
         self.encoder = Encoder(s.encoder, rate) if s.encoder else None
         self.insole = Insole(s.insole, rate) if s.insole else None
-        self.emg = EmgEnvelope(s.emg, rate) if s.emg else None
-        self._parts: list[SensorPart] = [p for p in (self.imu, self.encoder, self.insole, self.emg) if p is not None]
+        self.emg = Emg(s.emg, rate) if s.emg else None
+        self.load_cell = LoadCell(s.load_cell, len(device.actuated), rate) if s.load_cell else None
+        # In the order of the layout.
+        self._kinds: list[SensorPart | None] = [self.imu, self.encoder, self.insole, self.emg, self.load_cell]
+        self._parts = [part for part in self._kinds if part is not None]
         self.reset(rng)
 
     def reset(self, rng: np.random.Generator) -> None:
         """Begin a new run: draw every sensor's errors anew and forget the past."""
-        for part, own in zip(self._parts, rng.spawn(len(self._parts)), strict=True):
-            part.reset(own)
-
-    @property
-    def emg_gain(self) -> FloatArray:
-        """(n_emg,) this run's electrode gains, for `raw_emg` of the same run."""
-        return self.emg.gain.copy() if self.emg else np.zeros(0)
+        for part, own in zip(self._kinds, rng.spawn(len(self._kinds)), strict=True):
+            if part is not None:
+                part.reset(own)
 
     def measure(self, truth: SensorTruth) -> FloatArray:
         """One control tick: the device's channels, (n_channels,) in the order of `layout`, a fresh array."""
