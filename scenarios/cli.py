@@ -13,9 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .cli_dataset import dataset_app, generate
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 train_app = typer.Typer(no_args_is_help=True, help="Train the learned parts on a data set.")
 app.add_typer(train_app, name="train")
+app.command()(generate)
+app.add_typer(dataset_app, name="dataset")
 console = Console()
 
 Out = Annotated[Path, typer.Option(help="folder for what comes out")]
@@ -146,31 +150,6 @@ def evaluate(
                 f"{e['lag_ms']:.0f}",
             )
         console.print(table)
-
-
-@app.command()
-def generate(
-    out: Out,
-    subjects: Annotated[int, typer.Option(help="people to sample", min=1)] = 24,
-    minutes: Annotated[float, typer.Option(help="minutes of walking for each person", min=0.0)] = 4.0,
-    device: Annotated[str, typer.Option(help="what they wear")] = "hip_knee_ankle",
-    workers: Annotated[int, typer.Option(help="processes", min=1)] = 2,
-    seed: Seed = 1,
-) -> None:
-    """Simulate a labelled data set; run again after an interruption and it goes on."""
-    from rich.progress import Progress
-
-    from ..sim.generate import generate as make_all
-    from ..sim.generate import plan
-    from .catalogue import find_device
-
-    jobs = plan(subjects, minutes, find_device(device), ("walk", "stand"), seed)
-    with Progress(console=console) as progress:
-        task = progress.add_task("recordings", total=len(jobs))
-        manifest = make_all(out, jobs, seed, workers, lambda done, _: progress.update(task, completed=done))
-    seconds = sum(f.seconds for f in manifest.files)
-    falls = sum(f.falls for f in manifest.files)
-    console.print(f"{out}: {len(manifest.files)} recordings, {seconds / 60:.1f} minutes, {falls} falls")
 
 
 @app.command()
@@ -364,7 +343,7 @@ def main() -> None:
         app()
     except KeyError as error:
         _fail(str(error.args[0]) if error.args else "KeyError")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         # Our own errors are raised from None; a cause lies in a user's controller, who will want to see where.
         if error.__cause__:
             traceback.print_exception(error.__cause__)
