@@ -14,12 +14,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from .cli_dataset import dataset_app, generate
+from .cli_exchange import export, import_
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 train_app = typer.Typer(no_args_is_help=True, help="Train the learned parts on a data set.")
 app.add_typer(train_app, name="train")
 app.command()(generate)
 app.add_typer(dataset_app, name="dataset")
+app.command("import")(import_)
+app.command()(export)
 console = Console()
 
 Out = Annotated[Path, typer.Option(help="folder for what comes out")]
@@ -99,25 +102,6 @@ def _table(kind: str, rows: dict[str, str]) -> None:
     for name, what in rows.items():
         table.add_row(name, what)
     console.print(table)
-
-
-@app.command("import")
-def import_(
-    files: Annotated[list[Path], typer.Argument(help="OpenSim .mot or .sto files of one trial")],
-    mass: Annotated[float, typer.Option(help="body mass, kg")],
-    out: Annotated[Path, typer.Option(help="recording to write (.parquet)")],
-    height: Annotated[float | None, typer.Option(help="stature, m")] = None,
-    rate: Annotated[float, typer.Option(help="Hz of the recording")] = 200.0,
-    knee_positive: Annotated[str | None, typer.Option(help="flexion or extension, where it cannot be told")] = None,
-    emg_side: Annotated[str | None, typer.Option(help="r or l, for EMG columns without a side")] = None,
-) -> None:
-    """Turn a motion-capture trial into a recording."""
-    from ..sim.opensim_import import import_opensim
-
-    options: dict[str, Any] = {"knee_positive": knee_positive, "emg_side": emg_side}
-    recording = import_opensim(files, mass, height, rate, **options)
-    recording.write(out)
-    console.print(f"{out}: {len(recording)} samples, {len(recording.columns)} columns")
 
 
 @app.command()
@@ -262,23 +246,6 @@ def profile(
 
     fit_profile(data).to_json(out)
     console.print(f"written to {out}")
-
-
-@app.command()
-def export(
-    trained: Annotated[Path, typer.Argument(help="folder that `exotwin train` wrote")],
-    out: Out,
-) -> None:
-    """Check a trained bundle against its golden vectors and copy what a device needs."""
-    import shutil
-
-    from ..estimators.bundle import verify_bundle
-
-    worst = verify_bundle(trained)
-    out.mkdir(parents=True, exist_ok=True)
-    for name in ("model.onnx", "manifest.json", "golden.npz"):
-        shutil.copyfile(trained / name, out / name)
-    console.print(f"{out}: golden vectors reproduced within {worst:.1e}")
 
 
 @app.command()
