@@ -68,7 +68,8 @@ def power_spectrum(x: FloatArray, rate_hz: float) -> tuple[FloatArray, FloatArra
     power = spectrum.real**2 + spectrum.imag**2
     # Other frequencies stand for their negative twins, too.
     power[..., 1 : -1 if n % 2 == 0 else None] *= 2.0
-    return np.fft.rfftfreq(n, 1.0 / rate_hz), power
+    frequency: FloatArray = np.arange(power.shape[-1]) * (rate_hz / n)
+    return frequency, power
 
 
 def mean_frequency(frequency: FloatArray, power: FloatArray) -> FloatArray:

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from exotwin.controllers.device import DeviceDescription, EmgSpec
-from exotwin.controllers.interface import ChannelLayout
-from exotwin.sim.sensors import FaultInjector, SensorFault, SensorSuite, SensorTruth, raw_emg
+from exotwin.controllers.device import DeviceDescription
+from exotwin.sim.sensors import SensorSuite, SensorTruth
 
 RATE = 200.0
 
@@ -53,7 +52,7 @@ def test_perfect_sensors_repeat_the_truth_in_the_order_of_the_layout():
         encoder_angle=[0.1, 0.2, 0.3, 0.4],
         foot_force=[300.0, 400.0],
         foot_cop=[[0.1, 0.01], [0.2, -0.02]],
-        excitation=[0.3, 0.6],
+        excitation=[0.0, 0.6],
     )
     values, layout = run(dev, [perfect])
     said = dict(zip(layout.names, values[0], strict=True))
@@ -63,7 +62,8 @@ def test_perfect_sensors_repeat_the_truth_in_the_order_of_the_layout():
     assert said["encoder/hip_flexion_l/angle"] == 0.3
     assert said["encoder/hip_flexion_l/velocity"] == 0.0
     assert (said["insole/l/force"], said["insole/l/cop_x"], said["insole/l/cop_y"]) == (400, 0.2, -0.02)
-    assert (said["emg_env/soleus_r"], said["emg_env/soleus_l"]) == (0.3, 0.6)
+    assert said["emg_env/soleus_r"] == 0.0
+    assert 0.3 < said["emg_env/soleus_l"] < 0.9  # even a perfect EMG is a random signal
 
 
 @pytest.mark.parametrize("rate", [100.0, 200.0])
@@ -148,42 +148,12 @@ def test_encoder_offset_does_not_touch_velocity():
     assert values[-1, layout.index("encoder/hip_flexion_r/velocity")] == pytest.approx(0.01 * RATE)
 
 
-def test_insole_samples_at_its_rate_and_holds():
-    dev = device(insole={"rate_hz": 50.0, "threshold_n": 20.0, "force_noise_n": 3.0})
-    values, layout = run(dev, [truth(foot_force=100.0 + i, foot_cop=0.1) for i in range(400)])
-    force = values[:, layout.index("insole/r/force")].reshape(-1, 4)
-    assert np.all(force == force[:, :1])
-    np.testing.assert_allclose(force[:, 0] - (100.0 + 4 * np.arange(100)), 0.0, atol=15.0)
-    assert len(np.unique(force[:, 0])) == 100
-
-
-def test_unloaded_insole_says_zero():
-    dev = device(insole={"rate_hz": RATE, "threshold_n": 20.0, "force_noise_n": 3.0, "cop_noise_m": 0.01})
-    values, layout = run(dev, [truth(foot_force=[0.0, 500.0], foot_cop=0.1)] * 200)
-    assert np.all(values[:, layout.indices([f"insole/r/{q}" for q in ("force", "cop_x", "cop_y")])] == 0.0)
-    assert values[:, layout.index("insole/l/cop_x")].std() == pytest.approx(0.01, rel=0.2)
-
-
-def test_emg_envelope_lags_scales_and_stays_between_0_and_1():
-    dev = device(emg={"muscles": ["soleus"], "noise_volts": 2e-5, "mvc_volts": 1e-3, "gain_sd": 0.2})
-    suite = SensorSuite(dev, np.random.default_rng(3), RATE)
-    steps = [truth(excitation=0.0)] * 100 + [truth(excitation=0.5)] * 5000
-    values = np.array([suite.measure(t) for t in steps])
-    assert values.min() >= 0.0
-    late = values[500:]
-    np.testing.assert_allclose(late.mean(axis=0), 0.5 * suite.emg_gain, rtol=0.01)
-    np.testing.assert_allclose(late.std(axis=0), 0.02, rtol=0.05)
-    # The lag's time constant is 1 / (2 pi 6 Hz) = 26.5 ms: 63 % after 5.3 ticks.
-    assert 0.55 < values[100 + 5].mean() / (0.5 * suite.emg_gain.mean()) < 0.8
-    assert np.all(np.array([suite.measure(truth(excitation=1.0)) for _ in range(200)]) <= 1.0)
-
-
 def test_same_seed_same_bytes():
     dev = device(
         **imu(accel_noise_density=0.01, accel_bias_sd=0.1),
         **encoder(offset_sd_rad=0.01),
         insole={"gain_sd": 0.1},
-        emg={"muscles": ["soleus"], "gain_sd": 0.1},
+        emg={"muscles": ["soleus"], "mvc_error_sd": 0.1},
     )
     truths = [truth(0.3, foot_force=200.0)] * 600  # more than one block of noise
     first, _ = run(dev, truths, seed=7)
@@ -206,68 +176,3 @@ def test_measured_values_are_the_callers_own():
     np.testing.assert_array_equal(first, kept)
     first[:] = np.nan
     assert np.all(np.isfinite(suite.measure(truth(2.0))))
-
-
-# --- raw EMG ---
-
-
-def test_raw_emg_has_the_amplitude_and_band_of_its_model():
-    from scipy.signal import welch
-
-    spec = EmgSpec(muscles=("soleus",), rate_hz=1000.0, mvc_volts=2e-3, noise_volts=1e-5)
-    excitation = np.column_stack([np.full(4000, 1.0), np.full(4000, 0.25), np.zeros(4000)])
-    volts = raw_emg(excitation, RATE, spec, np.random.default_rng(0), gain=np.array([1.0, 2.0, 1.0]))
-    assert volts.shape == (20000, 3)
-    np.testing.assert_allclose(volts.std(axis=0), [2e-3, 1e-3, 1e-5], rtol=0.05)
-    frequency, power = welch(volts[:, 0], fs=1000.0, nperseg=1024)
-    in_band = (frequency > 15) & (frequency < 460)
-    assert power[in_band].sum() > 0.97 * power.sum()
-    assert power[(frequency > 1.5) & (frequency < 7)].max() < 1e-3 * power[in_band].mean()
-
-
-def test_raw_emg_follows_the_excitation():
-    spec = EmgSpec(muscles=("soleus",), rate_hz=2000.0)
-    t = np.arange(6000) / RATE
-    excitation = (0.5 + 0.4 * np.sin(2 * np.pi * 1.0 * t))[:, None]
-    volts = raw_emg(excitation, RATE, spec, np.random.default_rng(0))
-    power = (volts[:, 0] ** 2).reshape(30, 2000).mean(axis=0).reshape(20, 100).mean(axis=1)
-    expected = (excitation[:200, 0].reshape(20, 10) ** 2).mean(axis=1) * spec.mvc_volts**2
-    np.testing.assert_allclose(power, expected, rtol=0.25)
-    assert np.corrcoef(power, expected)[0, 1] > 0.98
-
-
-# --- faults ---
-
-LAYOUT = ChannelLayout(["imu/thigh_r/ax", "imu/thigh_r/gx", "imu/shank_r/ax", "insole/r/force"])
-
-
-def test_faults_strike_their_channels_in_their_time_only():
-    injector = FaultInjector(
-        LAYOUT, [SensorFault(0.1, 0.2, "imu/thigh_r/*", "nan"), SensorFault(0.15, 0.3, "*/force", "hold")]
-    )
-    seen, names = [], []
-    for i in range(40):
-        values = np.full(4, float(i))
-        names.append(injector.apply(i / 100, values))
-        seen.append(values)
-    seen = np.array(seen)
-    expected = np.tile(np.arange(40.0)[:, None], (1, 4))
-    expected[10:20, :2] = np.nan
-    expected[15:30, 3] = 14.0
-    np.testing.assert_array_equal(seen, expected)
-    assert names[9] == ()
-    assert names[16] == ("nan:imu/thigh_r/*", "hold:*/force")
-    assert names[25] == ("hold:*/force",)
-
-
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        (SensorFault(0, 1, "imu/thigh_x/ax", "nan"), r"imu/thigh_x/ax.*imu/thigh_r/ax"),
-        (SensorFault(0, 1, "insole/*", "hald"), "hald.*hold"),
-        (SensorFault(1, 1, "insole/*", "nan"), "ends"),
-    ],
-)
-def test_bad_faults_are_named(fault, message):
-    with pytest.raises(ValueError, match=message):
-        FaultInjector(LAYOUT, [fault])
