@@ -75,7 +75,7 @@ class Insole:
             read = self._gain[foot] * (true * (1.0 - 0.5 * spec.hysteresis * self._branch[foot]) + residue)
             read = min(max(0.0, read + spec.force_noise_n * noise[foot][0]), spec.range_n)
             if spec.resolution_n:
-                read = round(read / spec.resolution_n) * spec.resolution_n
+                read -= math.remainder(read, spec.resolution_n)
             wander = self._wander[foot]
             for axis in (0, 1):
                 wander[axis] = self._stays * wander[axis] + self._fresh * noise[foot][1 + axis]

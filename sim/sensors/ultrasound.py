@@ -102,7 +102,8 @@ class Ultrasound:
             self._speckle,
             self._lines,
             self._tops,
-            self._rest,
+            self._rest[:, 1],
+            1.0 / np.tan(self._rest[:, 0]),
             1.0 / np.tan([angle for _, angle, _ in now]),
             self._pixel,
             spec.slip_sd_m * self._probe[0],
@@ -181,8 +182,9 @@ def _draw(
     speckle: Any,
     lines: Any,
     tops: Any,
-    rest: Any,
-    cotangents: Any,
+    thick: Any,
+    flat: Any,
+    now: Any,
     pixel: Any,
     slip: float,
     tilt: float,
@@ -193,37 +195,36 @@ def _draw(
     levels: float,
     out: Any,
 ) -> None:
-    """One image into out. tops: (m,) depth of each muscle; rest: (m, 2) its pennation and thickness at optimal length.
+    """One image into out. tops, thick: (m,) depth and thickness of each muscle.
 
-    cotangents: (m,) of the present pennation. loss: dB per m of depth. An echo that offset_db brings to 0 dB is white;
+    flat, now: (m,) cotangent of its pennation at optimal length and at present. loss: dB per m of depth. An echo that offset_db brings to 0 dB is white;
     levels: grey levels per dB below.
     """
     across, down = pixel[0], pixel[1]
     rows, columns = out.shape
     middle = 0.5 * columns * across
     mask = TEXTURE - 1
+    level, steep = math.cos(tilt), math.sin(tilt)
     for i in range(rows):
         depth = (i + 0.5) * down
         weaker = 10.0 ** (-loss * depth / 20.0)
         for j in range(columns):
             beside = (j + 0.5) * across - middle
             # The tissue under this pixel: the probe has slid by `slip` and turned by `tilt` about its middle.
-            x = middle + slip + beside * math.cos(tilt) - depth * math.sin(tilt)
-            y = depth * math.cos(tilt) + beside * math.sin(tilt)
+            x = middle + slip + beside * level - depth * steep
+            y = depth * level + beside * steep
             echo, home = 0.7, x
             for m in range(len(tops)):
-                thickness = rest[m, 1]
                 under = y - tops[m]
-                from_bottom = under - thickness
-                near = min(abs(under), abs(from_bottom)) / APONEUROSIS_M
-                if 0.0 <= under <= thickness:
-                    start = x - under * cotangents[m]
+                near = min(abs(under), abs(under - thick[m])) / APONEUROSIS_M
+                if 0.0 <= under <= thick[m]:
+                    start = x - under * now[m]
                     place = start / LINE_STEP
                     left = math.floor(place)
                     part = place - left
                     one, two = lines[m, int(left) % LINES], lines[m, int(left + 1) % LINES]
                     echo = one + part * (two - one)
-                    home = start + under / math.tan(rest[m, 0])
+                    home = start + under * flat[m]
                 if near < 4.0:
                     echo += APONEUROSIS_GAIN * math.exp(-0.5 * near * near)
             u, v = home / across, y / down
