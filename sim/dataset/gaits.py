@@ -123,7 +123,7 @@ class Gait(Config):
             return LEVEL
         sections: list[Any] = [Level(length_m=_rounded(rng, LANDING_M))]
         length = sections[0].length_m
-        while length < seconds * self.speed_mps[1]:
+        while len(sections) == 1 or length < seconds * self.speed_mps[1]:
             for what in WAYS[self.way]:
                 sections += [self._draw_section(rng, what), Level(length_m=_rounded(rng, LANDING_M))]
             length = Terrain(sections).length_m

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import yaml
@@ -92,14 +93,19 @@ class Generation(Config):
 
     def plain(self) -> dict[str, Any]:
         """Plain values of everything, as in the generation file."""
-        plain = self.model_dump(mode="json", exclude={"device"})
-        # A device's defaults include limits without end, which are no numbers for YAML.
-        plain["device"] = self.device.model_dump(mode="json", exclude_defaults=True)
+        plain: dict[str, Any] = _finite(self.model_dump(mode="json"))
         return plain
 
     def text(self) -> str:
         """The generation file, everything spelt out; the same request gives the same text."""
         return HEADER + yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _finite(value: Any) -> Any:
+    """Without the limits that a device's defaults set at infinity: no file may give them."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items() if item not in (math.inf, -math.inf)}
+    return [_finite(item) for item in value] if isinstance(value, list) else value
 
 
 def differences(ours: Any, theirs: Any, where: str = "") -> list[str]:
