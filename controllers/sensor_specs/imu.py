@@ -31,12 +31,12 @@ class ImuSpec(Config):
     """IMU mounts and errors; one error model for all sites, 0 (or infinite) where an error is absent.
 
     Every site's axes are its segment's: x forward, y up, z right when standing. What ends in ``_sd`` is drawn anew for
-    each run: mounting, turn-on bias, gain, cross-axis (share of each other axis), g-sensitivity of the gyroscope.
-    Bias instability is the level of the data sheet, the flat part of the Allan deviation. bandwidth_hz: -3 dB of the
-    anti-alias filter. The resolution is the range over 2^(bits - 1); an infinite range is neither clipped nor
-    quantised. A sensor whose clock runs at its own pace (clock_offset_ppm) samples at any phase of the controller's
-    tick, one whose clock does not at its beginning. dropout_share: of the samples that get lost on the way, in bursts
-    of dropout_burst_s on average; the last one that came holds. soft_tissue: by segment, without its side.
+    each run: mounting, turn-on bias, gain, cross-axis (share of each other axis), g-sensitivity of the gyroscope. A
+    noise density D gives the Allan deviation D / sqrt(tau), bias instability is the height of its flat part.
+    bandwidth_hz: -3 dB of the anti-alias filter. The resolution is the range over 2^(bits - 1); an infinite range is
+    neither clipped nor quantised. A sensor whose clock runs at its own pace (clock_offset_ppm) samples at any phase of
+    the controller's tick, one whose clock does not at its beginning. dropout_share: of the samples that get lost on the
+    way, in bursts of dropout_burst_s on average; the last one that came holds. soft_tissue: by segment, without side.
     """
 
     class Mount(Config):

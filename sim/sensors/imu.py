@@ -74,9 +74,9 @@ class Imu:
 
     In order: mounting and soft tissue (`Mounting`), anti-alias filter (second-order Butterworth at the physics rate),
     sampling by the sensor's own clock, gain with cross-axis and g-sensitivity, turn-on bias, in-run bias (first-order
-    Gauss-Markov), white noise, saturation, quantisation, lost samples, delay. White noise of density D in a sensor
-    sampled at f is band-limited at f / 2, so each sample has standard deviation D sqrt(f / 2). What arrived last holds
-    until the next sample comes.
+    Gauss-Markov), white noise, saturation, quantisation, lost samples, delay. White noise of density D has the Allan
+    deviation D / sqrt(tau), as data sheets of IMUs mean it (a two-sided spectrum, IEEE Std 952), so a sample at rate f
+    has standard deviation D sqrt(f). What arrived last holds until the next sample comes.
     """
 
     def __init__(self, spec: ImuSpec, rate_hz: float) -> None:
@@ -135,7 +135,7 @@ def _draw(spec: ImuSpec, rng: np.random.Generator) -> Electronics:
     return Electronics(
         response=response,
         bias=pair(spec.accel_bias_sd, spec.gyro_bias_sd) * rng.standard_normal((n, 6)),
-        noise=pair(spec.accel_noise_density, spec.gyro_noise_density) * math.sqrt(spec.rate_hz / 2.0),
+        noise=pair(spec.accel_noise_density, spec.gyro_noise_density) * math.sqrt(spec.rate_hz),
         walk=wander * math.sqrt(1.0 - memory * memory),
         memory=memory,
         full_scale=full_scale,

@@ -17,8 +17,8 @@ REACH = 0.2  # of the range: how far a reversed load goes until the hysteresis h
 class LoadCell:
     """Torque (Nm) that each drive passes on through its cuff, in the order of `DeviceDescription.actuated`.
 
-    In order: hysteresis, gain, offset with its drift (first-order Gauss-Markov), white noise of the given density up to
-    half the control rate, saturation, quantisation, delay. The hysteresis is a stop operator of the Prandtl-Ishlinskii
+    In order: hysteresis, gain, offset with its drift (first-order Gauss-Markov), white noise (as in
+    `Imu`), saturation, quantisation, delay. The hysteresis is a stop operator of the Prandtl-Ishlinskii
     model: it lags behind the load by half its width in the direction of the last turn, whatever the pace; loads that
     go to and fro by less than `REACH` of the range make smaller loops.
     """
@@ -31,7 +31,7 @@ class LoadCell:
         self._step = spec.range_nm / 2.0 ** (spec.bits - 1) if finite else 0.0
         self._memory = math.exp(-1.0 / (rate_hz * spec.drift_correlation_s))
         self._kick = spec.drift_nm * math.sqrt(1.0 - self._memory**2)
-        self._noise_sd = spec.noise_density * math.sqrt(rate_hz / 2.0)
+        self._noise_sd = spec.noise_density * math.sqrt(rate_hz)
         self._delay = DelayLine(cells, spec.delay_s, rate_hz)
 
     def reset(self, rng: np.random.Generator) -> None:
