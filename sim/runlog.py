@@ -18,6 +18,8 @@ from .plant import Plant
 from .posture_plan import POSTURE_MODES
 from .recording import Recording
 from .seat import seat_place
+from .sensors.fault_injector import spoil_raw_emg
+from .sensors.ultrasound import Scan, scan
 from .terrain import ground_height, ground_slope
 from .truth import BLOCKS, CONTACT_THRESHOLD, ROW
 
@@ -136,11 +138,23 @@ class RunLog:
         spec = self.plant.device.sensors.emg if self.plant.device else None
         if spec is None:
             return None
-        volts = self._raw_emg[: self._raw_samples]
+        volts, faults = self._raw_emg[: self._raw_samples], self.plant.faults
+        names = [f"emg/{m}_{side}" for side in SIDES for m in spec.muscles]
+        if faults:
+            volts = volts.copy()
+            spoil_raw_emg(volts, names, spec.rate_hz, faults, np.random.default_rng((seed, 1)), spec.mvc_volts)
         columns = {"time": np.arange(len(volts)) / spec.rate_hz}
-        muscles = [f"{m}_{side}" for side in SIDES for m in spec.muscles]
-        columns |= {f"emg/{m}": volts[:, i] for i, m in enumerate(muscles)}
+        columns |= {name: volts[:, i] for i, name in enumerate(names)}
         return Recording(columns, self._meta(scenario, arm, seed, partial) | {"rate_hz": spec.rate_hz})
+
+    def ultrasound(self, seed: int) -> Scan | None:
+        """Images of the run, for the sibling file; None where the device has no probe."""
+        spec = self.plant.device.sensors.ultrasound if self.plant.device else None
+        if spec is None:
+            return None
+        muscles = [SIDED_MUSCLES.index(f"{m}_{spec.side}") for m in spec.muscles]
+        lengths = _block(self.rows[: self.ticks], "fibre_length")[:, muscles]
+        return scan(lengths, self.plant.rate, spec, np.random.default_rng((seed, 2)))
 
     def _keep_raw_emg(self) -> None:
         """Keep the raw EMG that arrived with the present frame, of the first one only the sample at its own time."""

@@ -15,8 +15,8 @@ from ..compiled import compiled
 from .emg_processing import filter_block, new_state
 from .gaussian_blocks import GaussianBlocks
 
-# Corners of S(f) ~ f^2 / ((f^2 + fl^2) (f^2 + fh^2)^2) as commonly used with that model (Luu, Boualem, Ravier, Buttelli
-# 2013): its median frequency is 96 Hz and its mean 123 Hz.
+# Corners of S(f) ~ f^2 / ((f^2 + fl^2) (f^2 + fh^2)^2) as commonly used with that model (e.g. by Luu et al. 2013): its
+# median frequency is 96 Hz and its mean 123 Hz.
 LOW_HZ, HIGH_HZ = 60.0, 120.0
 
 

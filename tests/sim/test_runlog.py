@@ -175,6 +175,8 @@ def test_raw_emg_is_a_recording_of_its_own_at_its_own_rate(worn):
     assert set(raw.meta["units"].values()) == {"s", "V"}
     assert raw.meta["rate_hz"] == spec.rate_hz
     assert len(raw) == round((TICKS - 1) / 200.0 * spec.rate_hz) + 1  # up to the time of the last frame
+    assert raw["time"][-1] == (TICKS - 1) / 200.0
+    assert 0.0 < raw["emg/soleus_r"].std() < 2.0 * spec.mvc_volts
     assert raw == log.raw_emg("level_walk", "estimator", 5)
     assert walk(None, 5)[1].raw_emg("level_walk", "no_exo", 5) is None
 

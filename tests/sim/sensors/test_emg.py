@@ -46,9 +46,13 @@ def test_the_envelope_of_a_perfect_sensor_is_the_excitation_on_average(fidelity,
 
 
 @settings(max_examples=25)
-@given(st.sampled_from([100.0, 200.0, 250.0, 333.0, 1000.0]), st.sampled_from([500.0, 1000.0, 1926.0, 2000.0]))
-def test_every_sample_arrives_with_the_first_tick_that_is_not_before_it(control, rate):
-    sensor = Emg(spec(muscles=("soleus",), rate_hz=rate), control)
+@given(
+    st.sampled_from([100.0, 200.0, 250.0, 333.0, 1000.0]),
+    st.sampled_from([500.0, 1000.0, 1926.0, 2000.0]),
+    st.sampled_from(["interference", "motor_units"]),
+)
+def test_every_sample_arrives_with_the_first_tick_that_is_not_before_it(control, rate, fidelity):
+    sensor = Emg(spec(muscles=("soleus",), rate_hz=rate, fidelity=fidelity), control)
     sensor.reset(np.random.default_rng(0))
     arrived = 0
     for k in range(50):
