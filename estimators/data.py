@@ -63,7 +63,7 @@ class RecordingFile:
         _require(self.source, columns, self.names)
 
     def read(self, columns: Iterable[str] | None = None) -> Trial:
-        """Some columns (None: all) up to the first fall; the arrays are read-only.
+        """Some columns (None: all) up to the first fall; not to be written to.
 
         Raises ValueError that names the file: changed, damaged, or without a column.
         """

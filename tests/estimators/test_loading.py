@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -151,6 +152,18 @@ def test_missing_values_are_held_and_do_not_count() -> None:
     example = torque_example(sequence, initial=np.array([7.0, 8.0]), least_rows=4)
     np.testing.assert_array_equal(example.inputs[:3], [[7, 1], [2, 1], [3, 4]])
     np.testing.assert_array_equal(example.targets, [[nan, nan], [nan, nan], [3, nan], [nan, nan]])
+
+
+def test_the_documented_loop_runs(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path(__file__).parents[2] / "docs" / "training_data.md"
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "data").symlink_to(dataset)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["batch"].inputs.shape[1:] == (100, 18)
+    assert len(names["windows"]) == 3 * 116  # (2400 - 100) / 20 + 1 of each recording
+    assert names["y"].shape == (2400, 2)
 
 
 def test_opening_reads_no_column(tmp_path: Path) -> None:
