@@ -20,6 +20,7 @@ from ..sim.person import Subject
 from ..sim.plant import Plant
 from ..sim.recording import Recording
 from ..sim.runlog import RunLog
+from ..sim.sensors.ultrasound import Scan
 from ..sim.truth import BLOCKS
 from .catalogue import find_bundle, profile_path
 from .scenario import RUN_OUT_M, Arm, Scenario
@@ -39,12 +40,13 @@ class ControllerError(ValueError):
 class ArmRun:
     """What came out of one arm.
 
-    raw_emg: at its own rate, where the device measures it. realtime_factor: simulated over wall time of the loop.
+    raw_emg, ultrasound: at their own rates, where the device measures them. realtime_factor: simulated over wall time of the loop.
     poses: (n, nq) every `runlog.VIDEO_EVERY` s, for pictures.
     """
 
     recording: Recording
     raw_emg: Recording | None
+    ultrasound: Scan | None
     realtime_factor: float
     poses: FloatArray
 
@@ -218,6 +220,7 @@ class ArmLoop:
         return ArmRun(
             self.log.recording(*what),
             self.log.raw_emg(*what),
+            self.log.ultrasound(self.seed),
             seconds / self.wall if self.wall else 0.0,
             np.array(self.log.poses),
         )

@@ -1,7 +1,7 @@
 """B-mode ultrasound images of the calf muscles: fascicles, aponeuroses and speckle from the muscles' architecture.
 
-Optional and off by default. Nothing in the loop reads the images: they are made from a run's muscle lengths after it,
-or one by one as it goes, and saved beside the recording.
+Optional and off by default: a device whose `sensors:` have `ultrasound:` has the probe. Nothing in the loop reads the
+images: they are made from a run's muscle lengths after it, or one by one as it goes, and saved beside the recording.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,12 +119,31 @@ class Ultrasound:
         return out
 
 
-def scan(
-    normalised_length: FloatArray, rate_hz: float, spec: UltrasoundSpec, rng: np.random.Generator
-) -> tuple[FloatArray, NDArray[np.uint8]]:
-    """Images of a whole run: times (k,) s and images (k, 300, 300).
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Images of a run: time (k,) s, image (k, 300, 300), pixel_m (2,) across and down."""
 
-    normalised_length: (n, n_muscles) at rate_hz, see `fascicle`. Each image shows the tissue at the last control tick.
+    time: FloatArray
+    image: NDArray[np.uint8]
+    pixel_m: FloatArray
+
+    def write(self, path: str | Path) -> None:
+        """Write atomically as .npz, the fields as its arrays; the same images give the same bytes. Raises OSError."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with partial.open("wb") as file:
+                np.savez_compressed(file, time=self.time, image=self.image, pixel_m=self.pixel_m)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def scan(normalised_length: FloatArray, rate_hz: float, spec: UltrasoundSpec, rng: np.random.Generator) -> Scan:
+    """Images of a whole run from the muscles' lengths (n, n_muscles) at rate_hz, see `fascicle`.
+
+    Each image shows the tissue at the last control tick.
     """
     probe = Ultrasound(spec)
     probe.reset(rng)
@@ -133,24 +153,7 @@ def scan(
     images = np.empty((len(times), PIXELS, PIXELS), np.uint8)
     for k, (time, tick) in enumerate(zip(times.tolist(), ticks, strict=True)):
         images[k] = probe.image(time, normalised_length[tick].tolist())
-    return times, images
-
-
-def write_images(path: str | Path, times: FloatArray, images: NDArray[np.uint8], spec: UltrasoundSpec) -> None:
-    """Write images atomically as .npz: `time` (k,) s, `image` (k, 300, 300) uint8, `pixel_m` (2,) m across and down.
-
-    The same images give the same bytes. Raises OSError.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            pixel = np.array([spec.width_m, spec.depth_m]) / PIXELS
-            np.savez_compressed(file, time=times, image=images, pixel_m=pixel)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    return Scan(times, images, np.array([spec.width_m, spec.depth_m]) / PIXELS)
 
 
 def _speckle(rng: np.random.Generator, lateral: float, axial: float) -> NDArray[np.float32]:
@@ -197,8 +200,8 @@ def _draw(
 ) -> None:
     """One image into out. tops, thick: (m,) depth and thickness of each muscle.
 
-    flat, now: (m,) cotangent of its pennation at optimal length and at present. loss: dB per m of depth. An echo that offset_db brings to 0 dB is white;
-    levels: grey levels per dB below.
+    flat, now: (m,) cotangent of its pennation at optimal length and at present. loss: dB per m of depth. An echo that
+    offset_db brings to 0 dB is white; levels: grey levels per dB below.
     """
     across, down = pixel[0], pixel[1]
     rows, columns = out.shape

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 from exotwin.controllers.sensor_specs import UltrasoundSpec, with_preset
-from exotwin.sim.sensors.ultrasound import PIXELS, Ultrasound, fascicle, scan, write_images
+from exotwin.sim.sensors.ultrasound import PIXELS, Ultrasound, fascicle, scan
 from pydantic import ValidationError
 from scipy import ndimage
 
@@ -137,7 +137,7 @@ def test_speckle_follows_the_tissue_and_decorrelates_with_its_shear():
 def test_a_probe_that_slips_moves_the_picture():
     spec = UltrasoundSpec(muscles=("gastroc",), slip_sd_m=0.003, slip_s=0.2, noise_db=100.0)
     lengths = np.ones((2400, 1))
-    _, images = scan(lengths, 200.0, spec, np.random.default_rng(1))
+    images = scan(lengths, 200.0, spec, np.random.default_rng(1)).image
     row = images[:, 15].astype(float)  # in the fat, which does not move by itself
     shifts = []
     for k in range(1, len(row)):
@@ -150,21 +150,42 @@ def test_a_probe_that_slips_moves_the_picture():
 def test_a_scan_has_its_rate_its_seed_and_its_file(tmp_path):
     spec = UltrasoundSpec.model_validate(with_preset({"preset": "consumer", "ultrasound": {}})["ultrasound"])
     lengths = 1.0 + 0.2 * np.sin(np.arange(200) / 30.0)[:, None] * np.ones(2)
-    times, images = scan(lengths, 200.0, spec, np.random.default_rng(5))
-    _, again = scan(lengths, 200.0, spec, np.random.default_rng(5))
-    _, other = scan(lengths, 200.0, spec, np.random.default_rng(6))
-    assert (images.shape, images.dtype) == ((20, PIXELS, PIXELS), np.uint8)
-    np.testing.assert_allclose(times, np.arange(20) / 20.0)
-    np.testing.assert_array_equal(images, again)
-    assert not np.array_equal(images, other)
-    for name in ("one.npz", "two.npz"):
-        write_images(tmp_path / name, times, images, spec)
-    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["one.npz", "two.npz"]
+    one, again, other = (scan(lengths, 200.0, spec, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert (one.image.shape, one.image.dtype) == ((20, PIXELS, PIXELS), np.uint8)
+    np.testing.assert_allclose(one.time, np.arange(20) / 20.0)
+    np.testing.assert_array_equal(one.image, again.image)
+    assert not np.array_equal(one.image, other.image)
+    one.write(tmp_path / "one.npz")
+    again.write(tmp_path / "again.npz")
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again.npz", "one.npz"]
     with np.load(tmp_path / "one.npz") as kept:
-        np.testing.assert_array_equal(kept["image"], images)
-        np.testing.assert_array_equal(kept["time"], times)
+        np.testing.assert_array_equal(kept["image"], one.image)
+        np.testing.assert_array_equal(kept["time"], one.time)
         np.testing.assert_allclose(kept["pixel_m"], 0.05 / 300)
+
+
+def test_a_run_of_a_device_with_a_probe_is_scanned():
+    from importlib.resources import files
+
+    from exotwin.controllers.device import load_device
+    from exotwin.sim.plant import Plant
+    from exotwin.sim.runlog import RunLog
+    from exotwin.sim.subjects import Subject
+
+    device = load_device(files("exotwin.assets") / "devices" / "hip_knee_ankle.yaml")
+    probe = device.sensors.model_copy(update={"ultrasound": UltrasoundSpec(side="l")})
+    plant = Plant(Subject(), device.model_copy(update={"sensors": probe}))
+    log = RunLog(plant, 0.5)
+    frame = plant.reset(1.25, np.random.default_rng(0))
+    for _ in range(100):
+        log.add(frame)
+        frame = plant.step()
+    images = log.ultrasound(0)
+    assert images is not None
+    assert images.image.shape == (13, PIXELS, PIXELS)
+    assert len(np.unique(images.image.reshape(13, -1), axis=0)) == 13  # the muscles move
+    assert RunLog(Plant(Subject(), device), 0.1).ultrasound(0) is None
 
 
 def test_an_image_takes_less_than_3_ms():
