@@ -96,8 +96,8 @@ class Scenario(Config):
     file, or its sections; the person starts at x = 0. until: ``end_of_terrain`` ends the run when the person is
     `RUN_OUT_M` beyond the last section, or after duration_s if that comes first. adaptation: how much of the exo's
     torque the person's nervous system knows of, 0 to 1, or the words ``naive`` (0) and ``adapted`` (1). skip_s:
-    transient left out of the metrics. classifier and estimator: names of bundles. faults: what goes wrong with the sensors
-    (sim/sensors/faults.py). impairments: what ails the person (docs/impairments.md).
+    transient left out of the metrics. classifier and estimator: names of bundles. faults: what goes wrong with the
+    sensors (sim/sensors/faults.py). impairments: what ails the person (docs/impairments.md).
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
