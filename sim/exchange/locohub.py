@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ...controllers.interface import FloatArray
 from ..recording import Recording
 from .columns import ColumnMap, Source
-from .opensim_motion import pelvis_angles
+from .opensim_axes import pelvis_angles
 from .whole_file import written_whole
 
 Side = Literal["r", "l"]

@@ -1,7 +1,6 @@
 """Recordings as OpenSim's files, so that its inverse dynamics can check our torques.
 
-Coordinates are those of gait2392 and Rajagopal's model, the knee positive in flexion as in the latter. Axes: OpenSim's
-ground has x forward, y up, z right; ours x forward, y left, z up.
+Coordinates are those of gait2392 and Rajagopal's model, the knee positive in flexion as in the latter.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ...controllers.device import SIDES
 from ...controllers.interface import FloatArray
@@ -19,11 +17,11 @@ from ..opensim_import import JOINT_OF
 from ..recording import Recording
 from ..subjects import Subject
 from ..terrain import Terrain, ground_height
+from .opensim_axes import TO_OPENSIM, pelvis_angles
 from .opensim_model import write_osim
 from .sto import write_table
 from .whole_file import written_whole
 
-_TO_OPENSIM = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])  # our world to OpenSim's ground
 _PLATE = "ground_{what}_{side}_{kind}"
 
 
@@ -73,21 +71,12 @@ def coordinates(recording: Recording) -> dict[str, FloatArray]:
     columns = {"time": recording["time"]}
     for name, angle in (("pelvis_tilt", tilt), ("pelvis_list", list_), ("pelvis_rotation", rotation)):
         columns[name] = np.rad2deg(angle)
-    place = np.column_stack([recording[f"pelvis/{a}"] for a in "xyz"]) @ _TO_OPENSIM.T
+    place = np.column_stack([recording[f"pelvis/{a}"] for a in "xyz"]) @ TO_OPENSIM.T
     columns |= {f"pelvis_t{a}": place[:, i] for i, a in enumerate("xyz")}
     for side in SIDES:
         for theirs, ours in JOINT_OF.items():
             columns[f"{theirs}_{side}"] = np.rad2deg(recording[f"angle/{ours}_{side}"])
     return columns
-
-
-def pelvis_angles(recording: Recording) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Tilt, list and rotation of the pelvis (rad, (n,) each): about right, forward and up, in body-fixed order."""
-    quaternion = np.column_stack([recording[f"pelvis/q{a}"] for a in "xyzw"])
-    ours = Rotation.from_quat(quaternion).as_matrix()
-    angles = Rotation.from_matrix(_TO_OPENSIM @ ours @ _TO_OPENSIM.T).as_euler("ZXY")
-    tilt, list_, rotation = np.unwrap(angles, axis=0).T
-    return tilt, list_, rotation
 
 
 def ground_forces(recording: Recording) -> dict[str, FloatArray]:
@@ -108,7 +97,7 @@ def ground_forces(recording: Recording) -> dict[str, FloatArray]:
         if f"free_moment/{side}" in recording:
             moment[:, 2] = recording[f"free_moment/{side}"]
         for what, kind, values in (("force", "v", force), ("force", "p", point), ("torque", "", moment)):
-            turned = np.where(on[:, None], values, 0.0) @ _TO_OPENSIM.T
+            turned = np.where(on[:, None], values, 0.0) @ TO_OPENSIM.T
             for i, axis in enumerate("xyz"):
                 columns[_PLATE.format(what=what, side=side, kind=kind + axis)] = turned[:, i]
     return columns

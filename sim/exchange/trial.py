@@ -140,14 +140,15 @@ def resampled(column: str, time: FloatArray, values: FloatArray, grid: FloatArra
 def _numbers(path: Path, name: str, source: Source, channel: Channel, mass_kg: float, row: str) -> FloatArray:
     if channel.values.dtype.kind not in "fiu":
         raise ValueError(f"{path}: column {name!r} holds text, {source.to!r} is numbers")
-    values = np.asarray(channel.values, dtype=float)
+    given = np.asarray(channel.values, dtype=float)
+    with np.errstate(over="ignore"):
+        values = source.factor(mass_kg) * given
     infinite, missing = np.isinf(values), np.isnan(values)
     bad = np.flatnonzero(infinite | missing if source.to.startswith(_WHOLE) else infinite)
     if len(bad):
-        raise ValueError(f"{path}: {row} {channel.rows[bad[0]]}, column {name!r}: {values[bad[0]]} is no finite number")
+        raise ValueError(f"{path}: {row} {channel.rows[bad[0]]}, column {name!r}: {given[bad[0]]} is no finite number")
     if missing.all():
         raise ValueError(f"{path}: column {name!r} is empty")
-    values = source.factor(mass_kg) * values
     check_source(path, name, source.to, values, channel.rows, mass_kg, row)
     return values
 
