@@ -70,10 +70,12 @@ def load_generation(
     from .catalogue import find_device
 
     where = str(config) if config else "generate"
-    plain = (parse_plain(config.read_text(encoding="utf-8"), where) if config else {}) | options
+    plain = parse_plain(config.read_text(encoding="utf-8"), where) if config else {}
+    people = plain.get("subjects")
+    plain |= options
+    if isinstance(people, dict) and "subjects" in options:
+        plain["subjects"] = people | {"count": options["subjects"]}
     given = device or plain.get("device", DEVICE)
-    if isinstance(plain.get("subjects"), dict) and isinstance(options.get("subjects"), int):
-        plain["subjects"] = plain["subjects"] | {"count": options["subjects"]}
     try:
         worn = find_device(given) if isinstance(given, str) else DeviceDescription.model_validate(given)
         return Generation.model_validate(plain | {"device": with_sensor_class(worn, preset) if preset else worn})

@@ -206,6 +206,5 @@ def _labels(manifest: Manifest) -> str:
         "True, at the control rate: joint angles and velocities, joint torques by part (muscle, ligament, exo,"
         " biological, net), muscle activations and forces, ground forces and centres of pressure, gait phase and mode,"
         " metabolic rate. Measured: the channels above, with their errors. Sensor faults are named in the column"
-        " `fault`."
-        + (f" Raw EMG lies at the path of its recording below `{EMG_FOLDER}/`." if emg else "")
+        " `fault`." + (f" Raw EMG lies at the path of its recording below `{EMG_FOLDER}/`." if emg else "")
     )

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 
 from ...controllers.interface import FloatArray
 from ..body import SIDED_JOINTS
 from ..manifest import DatasetFile, describe
 from ..plant import Plant
-from ..recording import Recording
 from ..runlog import RunLog
 from ..truth import BLOCKS
 from .assistance import RandomHelp
+from .content import parquet
 from .plan import Job
 from .store import Store
 
@@ -30,8 +27,8 @@ def make(store: Store, job: Job) -> DatasetFile:
     log = simulate(job)
     what = (f"generate/{job.gait.name}", ARM, job.seed[0])
     emg = log.raw_emg(*what) if job.emg_path else None
-    emg_content = _parquet(emg) if emg is not None else None
-    content = _parquet(log.recording(*what))
+    emg_content = parquet(emg) if emg is not None else None
+    content = parquet(log.recording(*what))
     if job.emg_path and emg_content is not None:
         store.write(job.emg_path, emg_content)
     store.write(job.path, content)
@@ -82,11 +79,3 @@ def _speed(rng: np.random.Generator, job: Job) -> float:
 
 def _adaptation(rng: np.random.Generator, adapted: float) -> float:
     return 1.0 if rng.random() < adapted else round(float(rng.random()), 3)
-
-
-def _parquet(recording: Recording) -> bytes:
-    """The recording's file."""
-    with tempfile.TemporaryDirectory(prefix="exotwin-") as folder:
-        path = Path(folder) / "recording.parquet"
-        recording.write(path)
-        return path.read_bytes()

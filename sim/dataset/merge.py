@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from ...controllers.device import DeviceDescription
 from ..manifest import (
@@ -19,8 +22,9 @@ from ..manifest import (
     validate_manifest,
     write_manifest,
 )
-from ..recording import read_recording
+from ..recording import METADATA_KEY
 from .card import CARD, card
+from .content import table_bytes
 from .request import FILE_NAME as REQUEST
 from .request import Generation, parse_plain
 from .store import Store, sha256
@@ -117,13 +121,11 @@ def _copy(store: Store, file: DatasetFile, subject: str, target: Store, files: d
 
 def _renamed(content: bytes, subject: str) -> bytes:
     """A recording's file of a person under another id."""
-    with tempfile.TemporaryDirectory(prefix="exotwin-") as folder:
-        path = Path(folder) / "recording.parquet"
-        path.write_bytes(content)
-        recording = read_recording(path)
-        recording.meta["subject"]["id"] = subject
-        recording.write(path)
-        return path.read_bytes()
+    table = pq.read_table(io.BytesIO(content))
+    meta = json.loads(table.schema.metadata[METADATA_KEY])
+    meta["subject"]["id"] = subject
+    text = json.dumps(meta, sort_keys=True, ensure_ascii=False)
+    return table_bytes(table.replace_schema_metadata({METADATA_KEY: text.encode()}))
 
 
 def _common(versions: Sequence[dict[str, str]]) -> dict[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from exotwin.controllers.device import DeviceDescription
 from exotwin.scenarios.catalogue import find_device
+from exotwin.sim.dataset.content import parquet
 from exotwin.sim.dataset.plan import Job
 from exotwin.sim.dataset.request import Generation
 from exotwin.sim.dataset.store import Store
@@ -53,12 +53,6 @@ def make(store: Store, job: Job) -> DatasetFile:
         store.write(job.emg_path, emg)
     store.write(job.path, content)
     return describe(job.path, content, emg if job.emg_path else None)
-
-
-def parquet(recording: Recording) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        recording.write(Path(folder) / "a.parquet")
-        return (Path(folder) / "a.parquet").read_bytes()
 
 
 def hashes(folder: Path) -> dict[str, str]:
