@@ -62,7 +62,7 @@ def expected_units() -> dict[str, str]:
         units |= {f"imu/{site}/a{axis}": "m/s^2" for axis in "xyz"} | {f"imu/{site}/g{axis}": "rad/s" for axis in "xyz"}
     for joint in DRIVEN:
         units |= {f"encoder/{joint}/angle": "rad", f"encoder/{joint}/velocity": "rad/s"}
-        units |= {f"command/{joint}": "Nm", f"delivered/{joint}": "Nm"}
+        units |= {f"command/{joint}": "Nm", f"delivered/{joint}": "Nm", f"load_cell/{joint}": "Nm"}
     units |= {f"estimate/{joint}": "Nm/kg" for joint in ESTIMATED}
     units |= {f"pelvis/{axis}": "m" for axis in "xyz"} | {f"pelvis/v{axis}": "m/s" for axis in "xyz"}
     units |= {f"pelvis/q{axis}": "1" for axis in "wxyz"} | {f"pelvis/w{axis}": "rad/s" for axis in "xyz"}
@@ -80,7 +80,7 @@ def test_every_column_is_there_with_its_unit(recording):
 def test_without_an_exo_there_is_the_person_alone():
     _, log, _, _ = walk(None, 40)
     alone = log.recording("level_walk", "no_exo", 5)
-    device_s = ("imu", "encoder", "insole", "emg_env", "command", "delivered", "estimate")
+    device_s = ("imu", "encoder", "load_cell", "insole", "emg_env", "command", "delivered", "estimate")
     assert set(alone.meta["units"]) == {n for n in expected_units() if n.split("/")[0] not in device_s}
     assert alone.meta["device"] is None
     assert not any(alone[f"torque/exo/{joint}"].any() for joint in SIDED)
