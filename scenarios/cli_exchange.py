@@ -21,7 +21,7 @@ def import_(
         str | None, typer.Option("--map", help="YAML of the file's columns, or 'locohub' (C3D and CSV)")
     ] = None,
     height: Annotated[float | None, typer.Option(help="stature, m")] = None,
-    rate: Annotated[float, typer.Option(help="Hz of the recording", min=10.0)] = 200.0,
+    rate: Annotated[float, typer.Option(help="Hz of the recording", min=10.0, max=5000.0)] = 200.0,
     mode: Annotated[str, typer.Option(help="what the person does (OpenSim)")] = "walk",
     knee_positive: Annotated[str | None, typer.Option(help="flexion or extension, where it cannot be told")] = None,
     emg_side: Annotated[str | None, typer.Option(help="r or l, for EMG columns without a side")] = None,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..controllers.device import SIDES
 from ..controllers.interface import FloatArray, closest
+from .exchange.opensim_axes import PELVIS_ANGLES, pelvis_quaternion
 from .exchange.plausible import check_gait, check_source
 from .exchange.signals import LOADED_N, common_grid, heel_strikes, phases, smooth, velocity
 from .exchange.sto import Table, read_table
@@ -178,7 +179,12 @@ def _pelvis(table: Table, grid: FloatArray, mass_kg: float) -> dict[str, FloatAr
     rate_hz = 1.0 / (grid[1] - grid[0])
     place = _to_world(*(_column(table, name, f"pelvis/{name[-1]}", 1.0, mass_kg) for name in _PELVIS))
     columns = {f"pelvis/{a}": smooth(table.time, v, rate_hz)(grid) for a, v in zip("xyz", place, strict=True)}
-    return columns | {f"pelvis/v{a}": velocity(table.time, v, grid) for a, v in zip("xyz", place, strict=True)}
+    columns |= {f"pelvis/v{a}": velocity(table.time, v, grid) for a, v in zip("xyz", place, strict=True)}
+    if all(name in table.names for name in PELVIS_ANGLES):
+        scale = np.pi / 180 if table.in_degrees else 1.0
+        turns = (smooth(table.time, scale * table.finite(n), rate_hz) for n in PELVIS_ANGLES)
+        columns |= pelvis_quaternion(*(turn(grid) for turn in turns))
+    return columns
 
 
 def _to_world(x: FloatArray, y: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

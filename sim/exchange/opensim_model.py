@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import mujoco
 import numpy as np
@@ -47,7 +47,7 @@ def _osim(subject: Subject) -> str:
     up = -model.opt.gravity[2]
     return f"""<?xml version="1.0" encoding="UTF-8" ?>
 <OpenSimDocument Version="40000">
-  <Model name="{escape(subject.id, {'"': "&quot;"}) or "person"}">
+  <Model name="{re.sub(r"[^A-Za-z0-9_.-]", "_", subject.id) or "person"}">
     <credits>exotwin, from myo-sim (https://github.com/MyoHub/myo_sim)</credits>
     <length_units>meters</length_units>
     <force_units>N</force_units>

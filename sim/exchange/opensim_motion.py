@@ -41,27 +41,32 @@ def export_opensim(recording: Recording, path: str | Path) -> OpenSimFiles:
     ``NAME.mot``: coordinates in degrees and m. ``NAME_grf.mot`` and ``NAME_loads.xml``: forces of the ground on the
     feet, at their centre of pressure, with the free moment. ``NAME.osim``: the person without muscles and device.
     ``NAME_id.xml``: the setup, for ``opensim-cmd run-tool NAME_id.xml``. Joint moments that OpenSim finds are our
-    ``torque/net`` (`opensim_moments`). Raises ValueError naming a column that is missing.
+    ``torque/net`` (`opensim_moments`). Raises ValueError naming a column that is
+    missing or a body that is out of range, before anything is written.
     """
     path = Path(path)
     for name in ("pelvis/x", "pelvis/qw", *(f"angle/{ours}_{side}" for ours in JOINT_OF.values() for side in SIDES)):
         if name not in recording:
             raise ValueError(f"the recording has no column {name!r}, which OpenSim's coordinates need")
-    write_table(path, "Coordinates", coordinates(recording), in_degrees=True)
+    who = {key: value for key, value in recording.meta["subject"].items() if value is not None}
+    # All that can go wrong comes before the first file.
+    body = Subject.from_dict(who) if {"height_m", "sex"} <= who.keys() else None
+    motion = coordinates(recording)
+    pushed = all(f"{what}/{side}/x" in recording for what in ("grf", "cop") for side in SIDES)
+    ground = ground_forces(recording) if pushed else None
     forces = loads = model = setup = None
-    if all(f"{what}/{side}/x" in recording for what in ("grf", "cop") for side in SIDES):
+    write_table(path, "Coordinates", motion, in_degrees=True)
+    if ground:
         forces, loads = (path.with_name(f"{path.stem}{tail}") for tail in ("_grf.mot", "_loads.xml"))
-        write_table(forces, "Forces of the ground on the feet", ground_forces(recording))
+        write_table(forces, "Forces of the ground on the feet", ground)
         _write(loads, _loads_xml(forces.name))
-    who = recording.meta["subject"]
-    if who["height_m"] and who["sex"]:
-        given = {key: value for key, value in who.items() if value is not None}
+    if body:
         model = path.with_suffix(".osim")
-        write_osim(Subject.from_dict(given), model)
+        write_osim(body, model)
     if model and loads:
         setup = path.with_name(f"{path.stem}_id.xml")
-        time = recording["time"]
-        _write(setup, _setup_xml(model.name, path.name, loads.name, (time[0], time[-1]), f"{path.stem}_id.sto"))
+        span = motion["time"][[0, -1]]
+        _write(setup, _setup_xml(model.name, path.name, loads.name, (span[0], span[1]), f"{path.stem}_id.sto"))
     return OpenSimFiles(path, forces, loads, model, setup)
 
 

@@ -279,6 +279,24 @@ def test_malformed_files_are_named(tmp_path: Path, damage: object, message: str)
     assert message in str(caught.value)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=st.integers(0, 39), name=st.sampled_from(["time", "hip_flexion_r", "knee_angle_r"]), value=st.floats())
+def test_any_number_anywhere_is_taken_or_named(tmp_path: Path, row: int, name: str, value: float) -> None:
+    """The complaint names the line and column that were changed; for the time the next line may be blamed."""
+    columns = gait(n=40)
+    columns[name][row] = value
+    path = write(tmp_path / "bad.sto", columns)
+    complaint = ""
+    try:
+        found = import_opensim([path], 70.0, knee_positive="flexion")["angle/knee_flexion_r"]
+    except ValueError as error:
+        complaint, found = str(error), np.zeros(1)
+    assert np.isfinite(found).all()
+    if complaint:
+        assert "bad.sto" in complaint
+        assert f"line {row + 7}, column '{name}'" in complaint or name == "time"
+
+
 def test_a_gap_in_time_is_named(tmp_path: Path) -> None:
     columns = gait()
     columns["time"][100:] += 0.5

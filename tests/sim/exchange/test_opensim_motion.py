@@ -88,6 +88,8 @@ def test_what_is_exported_comes_back(tmp_path: Path) -> None:
         for side in SIDES:
             name = f"angle/{ours}_{side}"
             np.testing.assert_allclose(back[name], recording[name], atol=1e-9)
+    for theirs, ours in zip(pelvis_angles(back), pelvis_angles(recording), strict=True):
+        np.testing.assert_allclose(theirs, ours, atol=1e-9)
     for name in ("pelvis/x", "pelvis/y", "pelvis/z", "grf/r/y", "grf/l/z"):
         np.testing.assert_allclose(back[name], recording[name], atol=25.0 if "grf" in name else 1e-9)
 
@@ -100,6 +102,14 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="first column is 'a'"):
         write_table(tmp_path / "a.mot", "a", {"a": np.zeros(3)})
+
+
+def test_a_body_out_of_range_leaves_nothing_behind(tmp_path: Path) -> None:
+    recording = made_up()
+    recording.meta["subject"]["height_m"] = 4.0
+    with pytest.raises(ValueError, match="height_m = 4"):
+        export_opensim(recording, tmp_path / "trial.mot")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_model_is_only_written_for_a_known_body(tmp_path: Path) -> None:
