@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -67,11 +67,21 @@ def write_dataset(folder: Path, hours: float) -> None:
     (folder / "manifest.json").write_text(json.dumps({"files": files, "splits": {"train": subjects}}))
 
 
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What `work` gives and how long it took, s."""
-    begun = time.perf_counter()
+class Spent(NamedTuple):
+    """Seconds by the clock, and of processors, which other work on the machine does not lengthen."""
+
+    wall: float
+    processor: float
+
+    def __str__(self) -> str:
+        return f"{self.wall:.2f} s (processor {self.processor:.2f} s)"
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, Spent]:
+    """What `work` gives and how long it took."""
+    wall, processor = time.perf_counter(), time.process_time()
     found = work()
-    return found, time.perf_counter() - begun
+    return found, Spent(time.perf_counter() - wall, time.process_time() - processor)
 
 
 def opened(folder: Path, memory_mb: float) -> tuple[list[RecordingFile], TorqueSignals, Loader]:
@@ -84,8 +94,8 @@ def opened(folder: Path, memory_mb: float) -> tuple[list[RecordingFile], TorqueS
     return recordings, signals, torque_loader(recordings, signals, np.zeros(len(channels)), memory_mb=memory_mb)
 
 
-def epoch(loader: Loader, seed: int) -> tuple[int, float]:
-    """Number of batches of an epoch of windows, and the seconds it takes to make them."""
+def epoch(loader: Loader, seed: int) -> tuple[int, Spent]:
+    """Number of batches of an epoch of windows, and the time it takes to make them."""
     picks = every_window(loader.rows, WINDOW, STRIDE)
     batches = loader.batches(picks, WINDOW, BATCH, np.random.default_rng(seed))
     return timed(lambda: sum(1 for _ in batches))
@@ -96,8 +106,8 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def step_time(shape: tuple[int, int, int], threads: int, repeats: int = 10) -> float:
-    """Seconds of one optimiser step of the shipped TCN on inputs (batch, frames, channels)."""
+def step_time(shape: tuple[int, int, int], threads: int, repeats: int = 10) -> Spent:
+    """Time of an optimiser step of the shipped TCN on inputs (batch, frames, channels)."""
     torch.set_num_threads(threads)
     model = Tcn(shape[2], len(DEFAULT_JOINTS), 64, 3, (1, 2, 4, 8, 16, 16))
     optimiser = torch.optim.AdamW(model.parameters())
@@ -109,7 +119,8 @@ def step_time(shape: tuple[int, int, int], threads: int, repeats: int = 10) -> f
         optimiser.step()
 
     step()
-    return timed(lambda: [step() for _ in range(repeats)])[1] / repeats
+    spent = timed(lambda: [step() for _ in range(repeats)])[1]
+    return Spent(spent.wall / repeats, spent.processor / repeats)
 
 
 def main() -> None:
@@ -130,23 +141,24 @@ def main() -> None:
         (recordings, signals, tight), opening = timed(lambda: opened(folder, options.memory_mb))
         frames = int(tight.rows.sum())
         print(f"{frames / RATE / 3600:.2f} h in {len(recordings)} recordings, {size:.0f} MB")
-        print(f"open: {opening:.2f} s")
+        print(f"open: {opening}")
         _, hashing = timed(lambda: [r.read(["time"]) for r in recordings])
-        print(f"compare the hashes, once a training: {hashing:.2f} s")
+        print(f"compare the hashes, once a training: {hashing}")
         parts = (signals.read(r).joined for r in recordings)
         _, reading = timed(lambda: column_statistics(signals.columns, parts))
-        print(f"mean and spread of each channel, once a training: {reading:.2f} s")
+        print(f"mean and spread of each channel, once a training: {reading}")
         n, decoding = epoch(tight, seed=0)
         print(f"epoch of {n} batches of {BATCH} windows of {WINDOW} frames of {len(signals.channels)} channels")
-        print(f"of which {options.memory_mb:g} MB are kept: {decoding:.2f} s, {1e3 * decoding / n:.1f} ms a batch")
+        print(f"of which {options.memory_mb:g} MB are kept: {decoding}, {1e3 * decoding.wall / n:.1f} ms a batch")
         print(f"memory so far: {peak_mb() - before:.0f} MB more than before opening")
         loader = opened(folder, MEMORY_MB)[2]
         epoch(loader, seed=0)
         _, kept = epoch(loader, seed=1)
-        print(f"the same, all kept: {kept:.2f} s, {1e3 * kept / n:.1f} ms a batch")
+        print(f"the same, all kept: {kept}, {1e3 * kept.wall / n:.1f} ms a batch")
         step = step_time((BATCH, WINDOW, len(signals.channels)), options.threads)
-        print(f"training step of the TCN on such a batch, {options.threads} threads: {1e3 * step:.0f} ms")
-        print(f"loading takes {decoding / (n * step):.1%} of the time of training, {kept / (n * step):.1%} all kept")
+        print(f"training step of the TCN on such a batch, {options.threads} threads: {step}")
+        shares = [found.processor / (n * step.processor) for found in (decoding, kept)]
+        print(f"processor time of loading against training: {shares[0]:.1%}, all kept {shares[1]:.1%}")
 
 
 if __name__ == "__main__":
