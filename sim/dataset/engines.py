@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +22,7 @@ Maker = Callable[[Store, Job], DatasetFile]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 ENGINES = ("local", "ray")
 IN_FLIGHT = 4  # jobs that wait for each of a cluster's processors
+REACH_S = 10.0  # s that a cluster's head may take to answer
 
 
 class Engine(Protocol):
@@ -101,6 +103,8 @@ class Ray:
                 ray.shutdown()
 
     def _join(self) -> None:
+        if self.address:
+            _reach(self.address)
         # Nobody is told that a data set is being made, unless the user asks for it.
         with _environment({"RAY_USAGE_STATS_ENABLED": os.environ.get("RAY_USAGE_STATS_ENABLED", "0")}):
             options: dict[str, Any] = {} if self.address else {"num_cpus": self.workers, "include_dashboard": False}
@@ -126,6 +130,17 @@ class Ray:
             said = str(error).splitlines()[0]
             raise ChildProcessError(f"a Ray worker was killed ({said}): --resume goes on") from None
         return made
+
+
+def _reach(address: str) -> None:
+    """ConnectionError where nobody listens at host:port; Ray itself would go on trying for minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not (colon and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
+    except OSError as error:
+        raise ConnectionError(f"no Ray cluster at {address}: {error}") from None
 
 
 def engine_of(name: str, workers: int | None, address: str | None = None) -> Engine:

@@ -302,26 +302,34 @@ def test_a_killed_worker_is_said_and_leaves_whole_files_only(whole, tmp_path):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A Ray cluster of two processes on this machine, as one on many machines is joined: by its address."""
-    ray = pytest.importorskip("ray")
+    """The address of a Ray cluster of two nodes with one processor each; here both are on this machine."""
+    pytest.importorskip("ray")
     import made_up
     from ray import cloudpickle
+    from ray.cluster_utils import Cluster
 
     # The workers have no test folder on their path.
     cloudpickle.register_pickle_by_value(made_up)
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    found = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    address = found["address"] if isinstance(found, dict) else found.address_info["address"]
-    yield address
-    ray.shutdown()
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    nodes.add_node(num_cpus=1)
+    yield nodes.address
+    nodes.shutdown()
 
 
 @pytest.mark.slow
 def test_ray_makes_the_same_bytes(whole, tmp_path, cluster):
     generate(request(), tmp_path / "set", Ray(cluster), make=make)
     assert hashes(tmp_path / "set") == hashes(whole)
+    assert not sys.modules["ray"].is_initialized()
     with pytest.raises(OSError, match="No space left"):
         generate(request(), tmp_path / "other", Ray(cluster, workers=2), make=breaking)
+
+
+def test_a_cluster_that_is_not_there_is_named(tmp_path):
+    pytest.importorskip("ray")
+    with pytest.raises(ConnectionError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
+        generate(request(), tmp_path / "set", Ray("127.0.0.1:1"), make=make)
 
 
 @pytest.mark.slow
