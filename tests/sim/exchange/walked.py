@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 from exotwin.sim.plant import Plant
 from exotwin.sim.recording import Recording
@@ -29,12 +30,16 @@ def walk(seconds: float, rate_hz: float, speed: float = 1.25, seed: int = 1) -> 
 
 
 def free_moment(plant: Plant, side: int) -> float:
-    """Moment of the ground about the vertical through a foot's centre of pressure, from MuJoCo's contact wrench, Nm."""
-    data, body = plant.person.data, plant.person.body
+    """Moment of the ground about the vertical through a foot's centre of pressure, from its single contacts, Nm."""
+    model, data, body = plant.person.model, plant.person.data, plant.person.body
     start = BLOCKS["cop"][0] + 2 * side
     cop = plant.row[start : start + 2]
-    if not np.isfinite(cop).all():
-        return 0.0
-    wrench = data.cfrc_ext[body.calcn[side]] + data.cfrc_ext[body.toes[side]]  # about the whole body's centre of mass
-    arm, force = data.subtree_com[1][:2] - cop, wrench[3:]
-    return float(wrench[2] + arm[0] * force[1] - arm[1] * force[0])
+    moment, force = 0.0, np.zeros(6)
+    for i in range(data.ncon if np.isfinite(cop).all() else 0):
+        contact = data.contact[i]
+        if model.geom_bodyid[contact.geom2] not in (body.calcn[side], body.toes[side]):
+            continue
+        mujoco.mj_contactForce(model, data, i, force)
+        x, y, _ = contact.frame.reshape(3, 3).T @ force[:3]  # on the second geom, in the world
+        moment += (contact.pos[0] - cop[0]) * y - (contact.pos[1] - cop[1]) * x
+    return float(moment)
