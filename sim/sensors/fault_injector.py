@@ -37,7 +37,7 @@ class FaultInjector:
     def reset(self, rng: np.random.Generator) -> None:
         """Begin a new run; lost packets are drawn from rng."""
         self.frame_lost = False
-        self._gyro: FloatArray | None = None
+        self._felt: tuple[FloatArray, FloatArray] | None = None  # specific force and angular velocity of the last step
         self._memories = [
             Memory(self._rate, rng, deque(maxlen=round(f.memory_s * self._rate) + 2), self._mvc)
             for f, _ in self._spoiling
@@ -47,16 +47,17 @@ class FaultInjector:
         """The truth as sensors that have moved feel it; the truth given is left as it is."""
         if not self._shifted:
             return truth
-        gyro, before = truth.imu_gyro, self._gyro
-        self._gyro = gyro[-1].copy()
-        if before is None:
-            before = gyro[0]
+        now = truth.imu_acc, truth.imu_gyro
+        acc, gyro = (
+            np.concatenate([new[:1] if self._felt is None else self._felt[i], new]) for i, new in enumerate(now)
+        )
+        self._felt = acc[-1:].copy(), gyro[-1:].copy()
         for fault, site in self._shifted:
             if fault.is_active(truth.time):
-                acc, turned = truth.imu_acc.copy(), truth.imu_gyro.copy()
-                step = 1.0 / (self._rate * len(gyro))
-                acc[:, site], turned[:, site] = fault.move(acc[:, site], turned[:, site], before[site], step)
-                truth = replace(truth, imu_acc=acc, imu_gyro=turned)
+                here, turned = truth.imu_acc.copy(), truth.imu_gyro.copy()
+                step = 1.0 / (self._rate * len(here))
+                here[:, site], turned[:, site] = fault.move(acc[:, site], gyro[:, site], step)
+                truth = replace(truth, imu_acc=here, imu_gyro=turned)
         return truth
 
     def spoil(self, time: float, values: FloatArray) -> tuple[str, ...]:

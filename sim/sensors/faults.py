@@ -267,7 +267,7 @@ class ElectrodeOff(ChannelFault):
 class ShiftedImu(Timed):
     """An IMU has slipped: it sits `shift_m` from its mount, turned by the rotation vector `rotation_deg`.
 
-    Both in the axes of its site (x forward, y up, z right when standing).
+    Both in the axes of its site (x forward, y up, z right when standing). What it says is one physics step late.
     """
 
     kind: Literal["shifted_imu"] = "shifted_imu"
@@ -293,18 +293,15 @@ class ShiftedImu(Timed):
         turned: FloatArray = Rotation.from_rotvec(np.radians(self.rotation_deg)).as_matrix()
         return turned
 
-    def move(
-        self, acc: FloatArray, gyro: FloatArray, before: FloatArray, step_s: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """Specific force and angular velocity (n, 3) at n moments step_s apart where the sensor is now.
+    def move(self, acc: FloatArray, gyro: FloatArray, step_s: float) -> tuple[FloatArray, FloatArray]:
+        """Specific force and angular velocity (n, 3) where the sensor is now, at all but the last of n + 1 moments.
 
-        acc, gyro: (n, 3) at the mount; before: (3,) the angular velocity one step earlier, from whose change comes the
-        angular acceleration. A rigid body's point at r feels f + w' x r + w x (w x r).
+        acc, gyro: (n + 1, 3) at the mount, step_s apart. A rigid body's point at r feels f + w' x r + w x (w x r), and
+        w' at a moment follows from the next one's w, as the physics integrates it.
         """
-        spin = np.diff(np.vstack([before, gyro]), axis=0) / step_s
-        arm = np.array(self.shift_m)
+        arm, turn, spin = np.array(self.shift_m), self.rotation(), np.diff(gyro, axis=0) / step_s
+        acc, gyro = acc[:-1], gyro[:-1]
         felt = acc + np.cross(spin, arm) + np.cross(gyro, np.cross(gyro, arm))
-        turn = self.rotation()
         return felt @ turn, gyro @ turn
 
 

@@ -1,9 +1,12 @@
 """Sensor faults against what they are said to do."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from exotwin.controllers.config import Config, explain
 from exotwin.controllers.interface import ChannelLayout
+from exotwin.sim.sensors import SensorSuite
 from exotwin.sim.sensors.fault_injector import FaultInjector, spoil_raw_emg
 from exotwin.sim.sensors.faults import (
     KINDS,
@@ -188,13 +191,15 @@ def test_a_shifted_imu_feels_what_a_sensor_at_its_new_place_feels():
     shifted = ShiftedImu(start_s=0.2, site="thigh_r", shift_m=(0.05, 0.0, 0.0), rotation_deg=rotation)
     injector = FaultInjector(layout, [shifted], RATE)
     into = Rotation.from_rotvec(np.radians(rotation)).inv()
+    # The reading is a physics step late.
+    there, spun = (np.roll(a.reshape(-1, 3), 1, axis=0).reshape(50, -1, 3) for a in (there, gyro))
     for k, now in enumerate(time):
         felt = injector.disturb(SensorTruth(time=now, imu_acc=acc[k], imu_gyro=gyro[k]))
         if now < 0.2:
             np.testing.assert_array_equal(felt.imu_acc, acc[k])
             continue
-        np.testing.assert_allclose(felt.imu_acc[:, 0], into.apply(there[k, :, 0]), atol=1e-9)
-        np.testing.assert_allclose(felt.imu_gyro[:, 0], into.apply(gyro[k, :, 0]), atol=1e-12)
+        np.testing.assert_allclose(felt.imu_acc[:, 0], into.apply(there[k]), atol=1e-9)
+        np.testing.assert_allclose(felt.imu_gyro[:, 0], into.apply(spun[k]), atol=1e-12)
     assert injector.spoil(0.3, np.zeros(6)) == ("shifted_imu:imu/thigh_r",)
 
 
@@ -261,3 +266,46 @@ def test_any_schedule_is_reproducible_and_leaves_healthy_times_alone(given_fault
     np.testing.assert_array_equal(seen[healthy], plain(110)[healthy])
     for k, said in enumerate(names):
         assert said == tuple(f.name for f in faults if f.is_active(k / RATE))
+
+
+def test_a_shifted_imu_feels_while_walking_what_one_mounted_there_feels():
+    """Two IMUs on a shank; the fault moves the upper one to the place of the lower one."""
+    from importlib.resources import files
+
+    from exotwin.controllers.device import Sensors, load_device
+    from exotwin.sim.plant import Plant
+    from exotwin.sim.runlog import RunLog
+    from exotwin.sim.subjects import Subject
+
+    device = load_device(files("exotwin.assets") / "devices" / "hip_knee_ankle.yaml")
+    places = {"upper": (0.0, -0.10, 0.075), "lower": (0.02, -0.25, 0.065)}
+    mounts = [{"site": s, "segment": "tibia_r", "position_m": p} for s, p in places.items()]
+    sensors = Sensors.model_validate({"imu": {"mounts": mounts}})
+    model = Plant(Subject(), device.model_copy(update={"sensors": sensors})).person.model
+    upper, lower = (model.site(f"imu_{name}").pos for name in places)  # on this person
+    fault = ShiftedImu(start_s=0.5, site="upper", shift_m=tuple(lower - upper))
+    plant = Plant(Subject(), device.model_copy(update={"sensors": sensors}), faults=(fault,))
+    seen, measure = [], SensorSuite.measure
+
+    def keep(suite, truth):
+        seen.append(deepcopy(truth))
+        return measure(suite, truth)
+
+    log = RunLog(plant, 1.5)
+    frame = plant.reset(1.25, np.random.default_rng(0), phase=0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            SensorSuite, "measure", lambda suite, truth: (seen.append(deepcopy(truth)), measure(suite, truth))[1]
+        )
+        for _ in range(300):
+            log.add(frame, faults=plant.active_faults)
+            frame = plant.step()
+    acc, gyro = (np.concatenate([getattr(t, f"imu_{q}") for t in seen]) for q in ("acc", "gyro"))
+    on = np.repeat([t.time >= 0.5 for t in seen], plant.steps)[1:]
+    apart = np.linalg.norm(acc[1:, 0] - acc[:-1, 1], axis=1)
+    assert np.median(apart[~on]) > 1.0
+    assert np.percentile(apart[on], 99) < 0.15  # but for the instants at which a foot lands
+    np.testing.assert_allclose(gyro[1:, 0][on], gyro[:-1, 1][on], atol=1e-9)
+    run = log.recording("t", "t", 0)
+    np.testing.assert_array_equal(run["fault"], np.where(run["time"] >= 0.5, "shifted_imu:imu/upper", ""))
+    assert [(event["kind"], event["detail"]) for event in run.meta["events"]] == [("fault", "shifted_imu:imu/upper")]
