@@ -30,6 +30,7 @@ class Encoder:
         """Begin a new run: draw the offsets anew and forget the past."""
         self._offset = self._spec.offset_sd_rad * rng.standard_normal(self._count)
         self._geared: FloatArray | None = None
+        self._angle = np.zeros(self._count)
         self._velocity = np.zeros(self._count)
         self._delay.reset()
 
@@ -42,7 +43,7 @@ class Encoder:
         np.maximum(self._geared, true - half, out=self._geared)
         np.minimum(self._geared, true + half, out=self._geared)
         angle = self._geared + self._offset
-        if spec.resolution_rad > 0.0:
+        if spec.resolution_rad > 1e-12:  # finer, and the division might overflow
             angle = np.rint(angle / spec.resolution_rad) * spec.resolution_rad
         if not first:
             self._velocity += self._share * ((angle - self._angle) * self._rate - self._velocity)

@@ -52,7 +52,7 @@ class Flow(NamedTuple):
     """What moves.
 
     filter: (n_sites, 6, 2) memory of the filter; last: its values a physics step ago; bias: in-run, (n_sites, 6). due:
-    s, when the next sample is taken; count: of samples so far; bad: whether the link loses samples. ring, arrival:
+    s, when the next sample is taken; taken: how many were; bad: whether the link loses samples. ring, arrival:
     samples under way and when (s) they are there; head, tail: where the ring is written and read. said: (n_sites, 6).
     """
 
@@ -60,7 +60,7 @@ class Flow(NamedTuple):
     last: FloatArray
     bias: FloatArray
     due: FloatArray
-    count: NDArray[np.int64]
+    taken: NDArray[np.int64]
     bad: NDArray[np.bool_]
     ring: FloatArray
     arrival: FloatArray
@@ -178,7 +178,7 @@ def _at_rest(felt: FloatArray, e: Electronics, samples: int, rng: np.random.Gene
         last=felt.copy(),
         bias=bias,
         due=e.start.copy(),
-        count=np.zeros(n, np.int64),
+        taken=np.zeros(n, np.int64),
         bad=np.zeros(n, np.bool_),
         ring=np.zeros((n, depth, 6)),
         arrival=np.zeros((n, depth)),
@@ -228,10 +228,10 @@ def _report(felt: Any, now: float, dt: float, e: Electronics, flow: Flow, noise:
                 if not flow.bad[s]:
                     flow.arrival[s, at] = flow.due[s] + e.delay
                     flow.head[s] += 1
-                flow.count[s] += 1
+                flow.taken[s] += 1
                 late = e.jitter * draw[12]
                 limit = 0.4 * e.period[s]
-                flow.due[s] = e.start[s] + flow.count[s] * e.period[s] + min(limit, max(-limit, late))
+                flow.due[s] = e.start[s] + flow.taken[s] * e.period[s] + min(limit, max(-limit, late))
             for k in range(6):
                 flow.last[s, k] = seen[k]
         while flow.tail[s] < flow.head[s] and flow.arrival[s, flow.tail[s] % depth] <= now + 1e-9:
