@@ -20,6 +20,7 @@ from .columns import ColumnMap
 from .text import RATE_HZ, checked_size
 from .trial import Channel, Trial, build_trial
 
+MAX_SECONDS = 600  # for reading; the largest file that is taken needs some ten
 _BLOCK = 512  # bytes; a C3D file is made of such blocks
 _KEY = 0x50  # second byte of every C3D file
 _PLATE = (("force", ("fx", "fy", "fz")), ("center_of_pressure", ("cop_x", "cop_y")), ("Tz", ("", "", "free_moment")))
@@ -56,9 +57,11 @@ def read_channels(path: Path) -> dict[str, Channel]:
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "channels.npz"
         # In a process of its own: ezc3d 1.7 dies of a segmentation fault on some damaged files.
-        done = subprocess.run(
-            [sys.executable, "-c", _READ, str(path), str(plain)], capture_output=True, text=True, errors="replace"
-        )
+        command = [sys.executable, "-c", _READ, str(path), str(plain)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=MAX_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise ValueError(f"{path}: damaged C3D file: not read in {MAX_SECONDS} s") from None
         if done.returncode or not plain.exists():
             if find_spec("ezc3d") is None:
                 raise ModuleNotFoundError('C3D files need ezc3d: pip install "exotwin[c3d]"')

@@ -109,7 +109,8 @@ def write_locohub(recording: Recording, path: str | Path, ipsi: Side = "r") -> N
     columns: dict[str, list[Any]] = {name: values.tolist() for name, values in _about(recording, ipsi).items()}
     columns["time_s"] = have["time"].tolist()
     for column in _sided(ipsi):
-        if column.ours in have:
+        # A column without a value, such as the phase of somebody who stands, says nothing.
+        if column.ours in have and np.isfinite(have[column.ours]).any():
             factor = Source(to=column.ours, unit=column.unit, sign=column.sign).factor(mass)
             columns[column.theirs] = [v if v == v else "" for v in (have[column.ours] / factor).tolist()]
     with written_whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:

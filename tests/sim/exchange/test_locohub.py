@@ -84,6 +84,15 @@ def test_round_trip(tmp_path: Path, ipsi: str) -> None:
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
+def test_a_column_without_values_is_left_out(tmp_path: Path) -> None:
+    recording = made_up()
+    recording.columns["phase/l"][:] = np.nan
+    write_locohub(recording, tmp_path / "a.csv")
+    labels = read_labels(tmp_path / "a.csv")
+    assert "phase_ipsi" in labels
+    assert "phase_contra" not in labels
+
+
 def test_every_column_of_ours_exists() -> None:
     for column in COLUMNS:
         unit_of(column.ours.format(side="r"))
