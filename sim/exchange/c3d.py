@@ -20,7 +20,7 @@ from .columns import ColumnMap
 from .text import RATE_HZ, checked_size
 from .trial import Channel, Trial, build_trial
 
-MAX_SECONDS = 600  # for reading; the largest file that is taken needs some ten
+MAX_SECONDS = 600  # for reading; chosen
 _BLOCK = 512  # bytes; a C3D file is made of such blocks
 _KEY = 0x50  # second byte of every C3D file
 _PLATE = (("force", ("fx", "fy", "fz")), ("center_of_pressure", ("cop_x", "cop_y")), ("Tz", ("", "", "free_moment")))
