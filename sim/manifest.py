@@ -185,13 +185,13 @@ def build_manifest(
     or of a subject whose mass, height or strength differs between files; or when there are no recordings.
     """
     store = Store.at(place)
-    every = store.files()
+    present = set(store.files())
     files: list[DatasetFile] = []
     subjects: dict[str, DatasetSubject] = {}
-    for path in recordings_among(every):
+    for path in recordings_among(sorted(present)):
         content = store.read(path)
         emg = f"{EMG_FOLDER}/{path}"
-        files.append(describe(path, content, store.read(emg) if emg in every else None))
+        files.append(describe(path, content, store.read(emg) if emg in present else None))
         meta = recording_meta(content, path)[0]
         who = {key: value for key, value in meta["subject"].items() if key != "id"}
         subject = files[-1].subject

@@ -68,7 +68,7 @@ def card(manifest: Manifest, requests: Sequence[Generation]) -> str:
     much = f"{_hours(seconds)} in {len(manifest.files)} recordings of {len(manifest.subjects)} people"
     parts = [
         "# Simulated movement with true joint torques",
-        f"{much}; {falls} recordings end with a fall."
+        f"{much}. Ended by a fall: {falls}."
         + (f" {_hours(asked)} were asked for; what falls cut off is not made up for." if asked and falls else ""),
         f"Made by `{manifest.created_by}` with seed {manifest.seed}, "
         + ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))

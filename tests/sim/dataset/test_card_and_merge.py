@@ -30,7 +30,7 @@ def sets(tmp_path_factory) -> dict[str, Path]:
 def test_the_card_names_gaits_people_sensors_falls_and_licence(sets):
     text = (sets["one"] / "README.md").read_text()
     for said in (
-        "0.2 minutes in 12 recordings of 3 people; 1 recordings end with a fall",
+        "0.2 minutes in 12 recordings of 3 people. Ended by a fall: 1.",
         "0.2 minutes were asked for",
         "| walk | 6 | 0.1 | 3 | 1 | level at 0.6-1.7 m/s | not scored |",
         "People fall often in walk (1 of 6)",
