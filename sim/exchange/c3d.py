@@ -116,7 +116,9 @@ def _check_header(path: Path) -> None:
     words = np.frombuffer(head, "<u2")
     points, analogs, first, last = (int(w) for w in words[1:5])
     scale, data = np.frombuffer(head, "<f4")[3], int(words[8])
-    if path.stat().st_size <= (data - 1) * _BLOCK or last < first:
+    if last < first:
+        raise ValueError(f"{path}: damaged C3D file: its frames are {first} to {last}")
+    if path.stat().st_size <= (data - 1) * _BLOCK:
         raise ValueError(f"{path}: truncated: the data of {last - first + 1} frames are not in it")
     # A frame: four words of a point and one of an analog sample, each of 4 bytes where the scale is negative, else 2.
     size = (4 * points + analogs) * (4 if scale < 0 else 2)

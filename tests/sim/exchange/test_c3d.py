@@ -83,6 +83,7 @@ def test_damaged_files_are_named(trial: tuple[Path, dict[str, np.ndarray]], tmp_
         (b"", "the file is empty"),
         (raw[:300], "not a C3D file"),
         (b"PK" + raw[2:], "not a C3D file"),
+        (raw[:8] + b"\0\0" + raw[10:], "damaged C3D file: its frames are 1 to 0"),
         (raw[:700], "truncated: the data of 200 frames are not in it"),
         (raw[: len(raw) // 2], r"truncated: the header says 200 frames, there are \d+"),
     ):
