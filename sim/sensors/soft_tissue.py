@@ -55,9 +55,9 @@ class Mounting:
     A sensor is a mass on the tissue's spring and damper, in place (d) and in orientation (a small rotation vector), so
     that d'' + 2 zeta w d' + w^2 d = -gain (f - g) for the bone's specific force f and gravity g as it is when standing,
     and likewise for its rotation under the bone's angular acceleration. To this adds a tilt that is linear in the
-    angles of the joints next to it, as Bonci et al. 2014 (J Biomech 47:2354) found of skin artefacts, and what was wrong
-    when it was strapped on. The sensor then feels f + a x r + w x (w x r) + 2 w x d' + d'' at r = offset + d, in its own
-    axes.
+    angles of the joints next to it, as Bonci et al. 2014 (J Biomech 47:2354) found of skin artefacts, and what was
+    wrong when it was strapped on. The sensor then feels f + a x r + w x (w x r) + 2 w x d' + d'' at r = offset + d, in
+    its own axes.
     """
 
     def __init__(self, spec: ImuSpec) -> None:
@@ -70,14 +70,16 @@ class Mounting:
 
     def reset(self, rng: np.random.Generator) -> None:
         """Strap the sensors on anew."""
+        from scipy.spatial.transform import Rotation
+
         n, spec = len(self._tissue), self._spec
         place = spec.mounting_offset_sd_m * rng.standard_normal((n, 3))
-        turn = np.array([rotation(v) for v in spec.mounting_rotation_sd_rad * rng.standard_normal((n, 3))])
+        turn = Rotation.from_rotvec(spec.mounting_rotation_sd_rad * rng.standard_normal((n, 3))).as_matrix()
         tilt = np.zeros((n, 3, len(SIDED_JOINTS)))
         for i, (segment, sides, tissue) in enumerate(zip(self._segments, self._sides, self._tissue, strict=True)):
             ends = [SIDED_JOINTS.index(f"{j}_{side}") for j in ENDS.get(segment, ()) for side in sides]
             tilt[i][:, ends] = tissue.tilt_sd * rng.standard_normal((3, len(ends)))
-        self._mounts = Mounts(place, turn.reshape(n, 3, 3), tilt, np.zeros((n, 9)))
+        self._mounts = Mounts(place, turn, tilt, np.zeros((n, 9)))
         self._ride: Ride | None = None
 
     def feel(self, acc: FloatArray, gyro: FloatArray, angle: FloatArray, dt: float) -> FloatArray:
@@ -92,13 +94,6 @@ class Mounting:
         out = np.empty((*acc.shape[:2], 6))
         _feel(acc, gyro, angle, self._mounts, self._ride, dt, out)
         return out
-
-
-def rotation(vector: FloatArray) -> FloatArray:
-    """(3, 3) matrix of a rotation vector (rad)."""
-    out = np.empty((3, 3))
-    _rotation.py_func(vector[0], vector[1], vector[2], out)
-    return out
 
 
 def _oscillator(tissue: SoftTissue, dt: float) -> list[float]:

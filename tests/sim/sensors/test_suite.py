@@ -97,6 +97,34 @@ def test_same_seed_same_bytes_for_the_shipped_devices(name):
     assert np.array([suite.measure(t) for t in truths]).tobytes() == first.tobytes()
 
 
+def test_in_the_plant_perfect_sensors_say_what_the_physics_says():
+    from exotwin.sim.person import Subject
+    from exotwin.sim.plant import Plant
+
+    shipped = find_device("hip_knee_ankle")
+    perfect = {"imu": {"mounts": [m.model_dump() for m in shipped.sensors.imu.mounts]}, "load_cell": {}}
+    perfect["encoder"] = {"joints": list(shipped.sensors.encoder.joints)}
+    dev = DeviceDescription.model_validate(shipped.model_dump() | {"sensors": perfect})
+    plant = Plant(Subject(), dev)
+    frame, data = plant.reset(1.2, np.random.default_rng(0)), plant.person.data
+    torques = []
+    for _ in range(60):
+        for site in ("pelvis", "thigh_r", "foot_l"):
+            said = [frame[f"imu/{site}/{axis}"] for axis in ("ax", "ay", "az", "gx", "gy", "gz")]
+            felt = np.concatenate([data.sensor(f"imu_{site}_{kind}").data for kind in ("acc", "gyro")])
+            np.testing.assert_allclose(said, felt, rtol=1e-9, atol=1e-12)
+        for j, joint in enumerate(dev.actuated):
+            hinge, limb = data.joint(f"exo_{joint}"), data.joint(joint)
+            assert frame[f"encoder/{joint}/angle"] == hinge.qpos[0]
+            cuff = dev.joints[j % 3].cuff
+            spring = cuff.stiffness_nm_per_rad * (hinge.qpos[0] - limb.qpos[0])
+            damper = cuff.damping_nms_per_rad * (hinge.qvel[0] - limb.qvel[0])
+            assert frame[f"load_cell/{joint}"] == pytest.approx(spring + damper, abs=1e-9)
+            torques.append(frame[f"load_cell/{joint}"])
+        frame = plant.step(np.full(len(dev.actuated), 5.0))
+    assert np.max(torques) > 3.0
+
+
 def test_measured_values_are_the_callers_own():
     suite = SensorSuite(device(**EVERYTHING), np.random.default_rng(0), RATE)
     first = suite.measure(truth(1))
