@@ -6,6 +6,7 @@ All ranges are drawn from uniformly. Speeds and ways are drawn for each recordin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ...controllers.config import Config, explain, require_known
 from ...controllers.device import SIDES
+from ..gait_task import GaitTask, load_gait_task
 from ..impairments import BOTH, KINDS, Impairment
 from ..posture_plan import POSTURES
 from ..terrain import LEVEL, Level, Ramp, Stairs, Terrain, load_terrain
@@ -81,6 +83,12 @@ class Gait(Config):
     impairments: tuple[ImpairmentRange, ...] = ()
     minutes: float | None = Field(default=None, gt=0)
 
+    @field_validator("policy")
+    @classmethod
+    def _known_policy(cls, value: str) -> str:
+        _task(value)
+        return value
+
     @field_validator("way")
     @classmethod
     def _known_way(cls, value: str) -> str:
@@ -113,7 +121,7 @@ class Gait(Config):
     @property
     def walks(self) -> bool:
         """Whether the person goes anywhere."""
-        return self.policy != "stand"
+        return _task(self.policy).reference != "stand"
 
     def draw_way(self, rng: np.random.Generator, seconds: float) -> Terrain:
         """A way long enough for `seconds` of the fastest walk."""
@@ -136,6 +144,11 @@ class Gait(Config):
             return Ramp(slope_deg=sign * _rounded(rng, self.slope_deg), length_m=_rounded(rng, RAMP_M))
         rise, tread = sign * _rounded(rng, self.rise_m), _rounded(rng, self.tread_m)
         return Stairs(rise_m=rise, tread_m=tread, count=int(rng.integers(*FLIGHT, endpoint=True)))
+
+
+@cache
+def _task(policy: str) -> GaitTask:
+    return load_gait_task(policy)
 
 
 def _rounded(rng: np.random.Generator, limits: Range) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,6 @@ from exotwin.sim.dataset.merge import merge, requests_of
 from exotwin.sim.dataset.store import Store
 from exotwin.sim.manifest import read_manifest, validate_manifest, write_manifest
 from exotwin.sim.recording import read_recording
-
-sys.path.insert(0, str(Path(__file__).parent))
 from made_up import hashes, make, request
 
 

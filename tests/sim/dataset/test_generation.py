@@ -15,10 +15,8 @@ from exotwin.sim.dataset.generate import generate
 from exotwin.sim.dataset.plan import plan
 from exotwin.sim.dataset.store import Store
 from exotwin.sim.manifest import read_manifest, validate_manifest
-from pyarrow import fs
-
-sys.path.insert(0, str(Path(__file__).parent))
 from made_up import hashes, is_whole, make, request
+from pyarrow import fs
 
 WHOLE = 3 * 2 * 2
 

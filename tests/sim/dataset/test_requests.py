@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import yaml
@@ -19,8 +16,6 @@ from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.terrain import load_terrain
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))
 from made_up import request
 
 
@@ -106,6 +101,7 @@ def test_the_kept_generation_file_asks_for_the_same_again():
         ({"gaits": [{"gait": "walk", "terrain": "circut"}]}, "no terrain 'circut'; did you mean 'circuit'"),
         ({"gaits": [{"gait": "walk", "impairments": [{"kind": "ageng"}]}]}, "no impairment 'ageng'"),
         ({"gaits": [{"gait": "walk", "impairments": [{"kind": "ageing", "side": "r"}]}]}, "side of ageing"),
+        ({"gaits": [{"gait": "walk", "policy": "wlk"}]}, "no gait 'wlk'; did you mean 'walk'"),
         ({"gaits": []}, "at least 1"),
         ({"subjects": 0}, "subjects.count"),
         ({"minutes_per_gait": 0}, "minutes_per_gait"),
