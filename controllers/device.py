@@ -6,7 +6,6 @@ by the real device alike. Every error names the bad key and the nearest right on
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Literal
 
@@ -14,35 +13,23 @@ from pydantic import Field, field_validator, model_validator
 
 from .config import Config, parse_yaml, require_known
 from .interface import ChannelLayout
+from .names import IMU_AXES, JOINTS, MUSCLES, SIDED_JOINTS, SIDES, Vector
+from .sensor_specs import EmgSpec, EncoderSpec, ImuSpec, InsoleSpec, LoadCellSpec, UltrasoundSpec, with_preset
 
-JOINTS = (
-    "hip_flexion",
-    "hip_adduction",
-    "hip_rotation",
-    "knee_flexion",
-    "ankle_dorsiflexion",
-    "mtp_extension",
-)
-SIDES = ("r", "l")
-SIDED_JOINTS = tuple(f"{joint}_{side}" for side in SIDES for joint in JOINTS)
-IMU_AXES = ("ax", "ay", "az", "gx", "gy", "gz")
-MUSCLES = (
-    "abd",
-    "add",
-    "hamstrings",
-    "bifemsh",
-    "edl",
-    "fdl",
-    "glutmax",
-    "iliopsoas",
-    "rectfem",
-    "vasti",
-    "gastroc",
-    "soleus",
-    "tibant",
-)
-
-Vector = tuple[float, float, float]
+__all__ = [
+    "JOINTS",
+    "MUSCLES",
+    "SIDED_JOINTS",
+    "SIDES",
+    "ActuatedJoint",
+    "Actuator",
+    "Attachment",
+    "Cuff",
+    "DeviceDescription",
+    "Sensors",
+    "Shape",
+    "load_device",
+]
 
 
 class Actuator(Config):
@@ -133,86 +120,24 @@ class Attachment(Config):
     shapes: tuple[Shape, ...] = ()
 
 
-class ImuSpec(Config):
-    """IMU errors (white-noise density, turn-on bias, gain, range, delay) and mounts; one error model for all.
+class Sensors(Config):
+    """All that the device measures; an absent entry is a sensor it does not have.
 
-    Every site's axes are its segment's: x forward, y up, z right when standing. The resolution is the
-    range over 2^(bits - 1); an infinite range is neither clipped nor quantised.
+    preset: ``research`` or ``consumer``, the class whose error figures hold where the device gives none of its own.
     """
 
-    class Mount(Config):
-        """A site on a segment (both with their side: ``thigh_r`` on ``femur_r``); position in its frame."""
-
-        site: str
-        segment: str
-        position_m: Vector
-
-    mounts: tuple[Mount, ...]
-    rate_hz: float = 200.0
-    accel_noise_density: float = Field(default=0.0, ge=0, description="m/s^2/sqrt(Hz)")
-    gyro_noise_density: float = Field(default=0.0, ge=0, description="rad/s/sqrt(Hz)")
-    accel_bias_sd: float = Field(default=0.0, ge=0, description="m/s^2")
-    gyro_bias_sd: float = Field(default=0.0, ge=0, description="rad/s")
-    accel_gain_sd: float = Field(default=0.0, ge=0)
-    gyro_gain_sd: float = Field(default=0.0, ge=0)
-    accel_range: float = Field(default=math.inf, gt=0, description="m/s^2")
-    gyro_range: float = Field(default=math.inf, gt=0, description="rad/s")
-    bits: int = Field(default=16, ge=8, le=32)
-    delay_s: float = Field(default=0.0, ge=0)
-
-
-class EncoderSpec(Config):
-    """Joint encoders on the drives: they see the device angle, not the limb angle."""
-
-    joints: tuple[str, ...]
-    resolution_rad: float = Field(default=0.0, ge=0)
-    offset_sd_rad: float = Field(default=0.0, ge=0)
-    velocity_cutoff_hz: float = Field(default=50.0, gt=0)
-    delay_s: float = Field(default=0.0, ge=0)
-
-    @field_validator("joints")
-    @classmethod
-    def _known(cls, joints: tuple[str, ...]) -> tuple[str, ...]:
-        require_known("joint", joints, JOINTS)
-        return joints
-
-
-class InsoleSpec(Config):
-    """Pressure insoles: vertical force and centre of pressure in the foot's frame (x forward, y left)."""
-
-    rate_hz: float = 100.0
-    force_noise_n: float = Field(default=0.0, ge=0)
-    gain_sd: float = Field(default=0.0, ge=0)
-    cop_noise_m: float = Field(default=0.0, ge=0)
-    threshold_n: float = Field(default=20.0, ge=0)
-    delay_s: float = Field(default=0.0, ge=0)
-
-
-class EmgSpec(Config):
-    """Surface EMG of named muscles (no side: both legs): raw rate, gain and noise."""
-
-    muscles: tuple[str, ...]
-    rate_hz: float = 1000.0
-    mvc_volts: float = Field(default=1e-3, gt=0)
-    noise_volts: float = Field(default=0.0, ge=0)
-    gain_sd: float = Field(default=0.0, ge=0)
-    envelope_cutoff_hz: float = Field(default=6.0, gt=0)
-    delay_s: float = Field(default=0.0, ge=0)
-
-    @field_validator("muscles")
-    @classmethod
-    def _known(cls, muscles: tuple[str, ...]) -> tuple[str, ...]:
-        require_known("muscle", muscles, MUSCLES)
-        return muscles
-
-
-class Sensors(Config):
-    """All that the device measures; an absent entry is a sensor it does not have."""
-
+    preset: str | None = None
     imu: ImuSpec | None = None
     encoder: EncoderSpec | None = None
     insole: InsoleSpec | None = None
     emg: EmgSpec | None = None
+    load_cell: LoadCellSpec | None = None
+    ultrasound: UltrasoundSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, data: object) -> object:
+        return with_preset(data) if isinstance(data, dict) else data
 
 
 class DeviceDescription(Config):
@@ -239,7 +164,7 @@ class DeviceDescription(Config):
 
     @property
     def layout(self) -> ChannelLayout:
-        """Channels of every `SensorFrame` this device makes, in order."""
+        """Channels of every `SensorFrame` this device makes, in order; ultrasound gives images, not channels."""
         names: list[str] = []
         s = self.sensors
         if s.imu:
@@ -252,6 +177,8 @@ class DeviceDescription(Config):
             names += [f"insole/{side}/{q}" for side in SIDES for q in ("force", "cop_x", "cop_y")]
         if s.emg:
             names += [f"emg_env/{m}_{side}" for side in SIDES for m in s.emg.muscles]
+        if s.load_cell:
+            names += [f"load_cell/{joint}" for joint in self.actuated]
         return ChannelLayout(names)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,22 @@ from torch.nn import functional
 
 from ..controllers.interface import FloatArray, closest
 from .bundle import Normalisation, export_bundle
-from .data import Split, Trial, expand_channels, hold_last, mode_keys, open_dataset, rate_of, stacked
+from .data import (
+    RecordingFile,
+    column_statistics,
+    common_rate,
+    expand_channels,
+    hold_last,
+    mode_columns,
+    mode_keys,
+    stacked,
+)
+from .dataset import SPLITS, Dataset, open_dataset
 from .graph import GraphBuilder
+from .loading import MEMORY_MB, Example, Loader, every_window
 from .mirror import Mirror
 from .optimise import Schedule, capped_threads, optimise
-from .provenance import input_statistics, provenance_of
+from .provenance import input_normalisation, provenance_of
 from .spec import EstimatorSpec, StateMemory
 
 GOLDEN_FRAMES = 400
@@ -43,7 +56,7 @@ def running_statistics(normal: FloatArray, gains: tuple[float, ...]) -> FloatArr
 
 
 def train_mode_classifier(
-    dataset_dir: str | Path,
+    data: str | Path | Dataset,
     out_dir: str | Path,
     *,
     channels: tuple[str, ...] = ("imu/*",),
@@ -60,6 +73,7 @@ def train_mode_classifier(
     mirror: bool = True,
     seed: int = 0,
     threads: int = 1,
+    memory_mb: float = MEMORY_MB,
     resume: bool = False,
     progress: bool = True,
     licence: str = "",
@@ -76,6 +90,7 @@ def train_mode_classifier(
     ``validation_loss``, ``epochs`` and ``subjects`` by split. Each class weighs the same in the loss.
     Raises ValueError for a class the training data lack, and what `train_torque_estimator` raises.
     """
+    dataset = data if isinstance(data, Dataset) else open_dataset(data)
     options = {
         "hidden": hidden,
         "time_constants_s": time_constants_s,
@@ -87,51 +102,61 @@ def train_mode_classifier(
         "weight_decay": weight_decay,
         "noise": noise,
         "mirror": mirror,
+        "memory_mb": memory_mb,
+        "tasks": dataset.tasks,
     }
-    dataset = open_dataset(dataset_dir)
-    first = dataset.trials("train")[0]
-    inputs = expand_channels(channels, first.columns)
-    rate_hz = rate_of(first)
-    wanted = [*inputs, "mode", *(["speed_class"] if "speed_class" in first.columns else [])]
-    trials: dict[Split, list[Trial]] = {
-        split: dataset.trials(split, wanted) for split in ("train", "validation", "test")
-    }
-    for trial in (t for found in trials.values() for t in found):
-        if rate_of(trial) != rate_hz:
-            raise ValueError(f"{trial.source}: sampled at {rate_of(trial):g} Hz, expected {rate_hz:g} Hz")
-    known = sorted({str(key) for trial in trials["train"] for key in np.unique(mode_keys(trial)) if key})
+    recordings = {split: dataset.recordings(split) for split in SPLITS}
+    everything = [r for found in recordings.values() for r in found]
+    inputs = expand_channels(channels, recordings["train"][0].names)
+    rate_hz = common_rate(everything)
+    for recording in everything:
+        recording.require([*inputs, "mode"])
+    census: list[Counter[str]] = []  # of each training recording: complete frames by mode key
+
+    def measured() -> Iterator[FloatArray]:
+        for recording in recordings["train"]:
+            values, keys = _labelled(recording, inputs)
+            census.append(Counter(keys.tolist()))
+            yield values
+
+    mean, sd = column_statistics(inputs, measured())
+    known = sorted(set().union(*census) - {""})
     for name in classes or ():
         if name not in known:
             raise ValueError(f"no class {name!r} in the training data{closest(name, known)}")
     names = classes or tuple(known)
 
-    normalisation = input_statistics(np.vstack([stacked(trial, inputs) for trial in trials["train"]]))
+    normalisation = input_normalisation(mean, sd)
     gains = tuple(1.0 - float(np.exp(-1.0 / (tau * rate_hz))) for tau in time_constants_s)
+    features = _Features(inputs, names, normalisation, gains)
     reflection = Mirror(inputs) if mirror else None
-    sets = {
-        split: _examples(found, inputs, names, normalisation, gains, reflection if split == "train" else None)
-        for split, found in trials.items()
-    }
-    x_train, y_train = (torch.from_numpy(values[::stride]) for values in sets["train"])
-    x_validation, y_validation = (torch.from_numpy(values[::stride]) for values in sets["validation"])
-    balance = torch.from_numpy(_balance(y_train.numpy(), len(names)))
+    views = 1 if reflection is None else 2
+    rows = [views * -(-sum(found[name] for name in names) // stride) for found in census]
+    training = Loader(recordings["train"], lambda r: features.of(r, stride, reflection), rows, memory_mb)
+    validation = Loader(recordings["validation"], lambda r: features.of(r, stride), memory_mb=memory_mb)
+    balance = torch.from_numpy(_balance([sum(found[name] for found in census) for name in names]))
 
     torch.manual_seed(seed)
-    model = nn.Sequential(
-        nn.Linear(x_train.shape[1], hidden), nn.ReLU(), nn.Linear(hidden, len(names)), nn.Softmax(dim=-1)
-    )
+    n_features = 2 * len(gains) * len(inputs)
+    model = nn.Sequential(nn.Linear(n_features, hidden), nn.ReLU(), nn.Linear(hidden, len(names)), nn.Softmax(dim=-1))
     logits = model[:-1]
 
     def losses(rng: np.random.Generator) -> Iterator[torch.Tensor]:
-        order = rng.permutation(len(x_train))
-        for start in range(0, len(order), batch):
-            rows = order[start : start + batch]
-            disturbance = noise * rng.standard_normal((len(rows), x_train.shape[1]), np.float32)
-            answer = logits(x_train[rows] + torch.from_numpy(disturbance))
-            yield functional.cross_entropy(answer, y_train[rows], weight=balance)
+        for _, x, y in training.batches(every_window(rows, 1, 1), 1, batch, rng):
+            disturbance = noise * rng.standard_normal((len(x), n_features), np.float32)
+            answer = logits(x[:, 0] + torch.from_numpy(disturbance))
+            yield functional.cross_entropy(answer, y[:, 0], weight=balance)
 
     def validation_loss() -> float:
-        return float(functional.cross_entropy(logits(x_validation), y_validation, weight=balance))
+        total, weight = 0.0, 0.0
+        for x, label in validation:
+            y = torch.from_numpy(label)
+            answer = logits(torch.from_numpy(x))
+            total += float(functional.cross_entropy(answer, y, weight=balance, reduction="sum"))
+            weight += float(balance[y].sum())
+        if not weight:
+            raise ValueError(f"{dataset.folder}: none of the classes {list(names)} in the validation recordings")
+        return total / weight
 
     folder = Path(out_dir)
     with capped_threads(threads):
@@ -145,16 +170,18 @@ def train_mode_classifier(
             resume=resume,
             progress=progress,
         )
-        x_test, y_test = sets["test"]
-        answered = model(torch.from_numpy(x_test)).argmax(dim=1).numpy()
-        golden = hold_last(stacked(trials["test"][0], inputs), np.array(normalisation.input_mean))[:GOLDEN_FRAMES]
-        features = running_statistics(_normal(golden, normalisation), gains)
-        golden_output = model(torch.from_numpy(features.astype(np.float32))).detach().numpy()
+        answered, truth = [], []
+        for recording in recordings["test"]:
+            x, label = features.of(recording)
+            answered.append(model(torch.from_numpy(x)).argmax(dim=1).numpy())
+            truth.append(label)
+        golden = hold_last(_labelled(recordings["test"][0], inputs)[0], mean)[:GOLDEN_FRAMES]
+        golden_output = model(torch.from_numpy(features.statistics(golden))).detach().numpy()
     metrics = {
-        "test": _confusion(answered, y_test, names),
+        "test": _confusion(np.concatenate(answered), np.concatenate(truth), names),
         "validation_loss": outcome.score,
         "epochs": outcome.epochs,
-        "subjects": {split: list(dataset.splits[split]) for split in sets},
+        "subjects": {split: list(dataset.splits[split]) for split in SPLITS},
     }
     graph, shape = step_graph(model, normalisation, gains)
     export_bundle(
@@ -217,37 +244,41 @@ def step_graph(
     return graph, shape
 
 
-def _normal(values: FloatArray, normalisation: Normalisation) -> FloatArray:
-    return (values - np.array(normalisation.input_mean)) / np.array(normalisation.input_sd)
+def _labelled(recording: RecordingFile, inputs: tuple[str, ...]) -> tuple[FloatArray, NDArray[np.str_]]:
+    """Channels (n, n_inputs) and mode keys (n,) of a recording; no key where a channel is missing."""
+    trial = recording.read([*inputs, *mode_columns(recording.names)])
+    measured = stacked(trial, inputs)
+    return measured, np.where(np.isfinite(measured).all(axis=1), mode_keys(trial), "")
 
 
-def _examples(
-    trials: list[Trial],
-    inputs: tuple[str, ...],
-    names: tuple[str, ...],
-    normalisation: Normalisation,
-    gains: tuple[float, ...],
-    reflection: Mirror | None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Features and class numbers of the frames with a known class and all channels, mirrored ones after."""
-    number = {name: i for i, name in enumerate(names)}
-    features, labels = [], []
-    for trial in trials:
-        measured = stacked(trial, inputs)
-        label = np.array([number.get(key, -1) for key in mode_keys(trial)])
-        counted = (label >= 0) & np.isfinite(measured).all(axis=1)
-        held = hold_last(measured, np.array(normalisation.input_mean))
-        for view in (held,) if reflection is None else (held, reflection.apply(held)):
-            statistics = running_statistics(_normal(view, normalisation), gains)
-            features.append(statistics[counted].astype(np.float32))
-            labels.append(label[counted])
-    return np.vstack(features), np.concatenate(labels)
+@dataclass(frozen=True, eq=False)
+class _Features:
+    """Makes recordings into what the network sees and should say."""
+
+    inputs: tuple[str, ...]
+    names: tuple[str, ...]
+    normalisation: Normalisation
+    gains: tuple[float, ...]
+
+    def statistics(self, held: FloatArray) -> NDArray[np.float32]:
+        """Channels (n, n_inputs), all finite -> features (n, 2 * n_gains * n_inputs)."""
+        normal = (held - np.array(self.normalisation.input_mean)) / np.array(self.normalisation.input_sd)
+        return running_statistics(normal, self.gains).astype(np.float32)
+
+    def of(self, recording: RecordingFile, stride: int = 1, reflection: Mirror | None = None) -> Example:
+        """Every so many of the frames with a known class, then the same of the mirrored recording if asked for."""
+        measured, keys = _labelled(recording, self.inputs)
+        number = {name: i for i, name in enumerate(self.names)}
+        label = np.array([number.get(key, -1) for key in keys.tolist()], dtype=np.int64)
+        rows = np.flatnonzero(label >= 0)[::stride]
+        held = hold_last(measured, np.array(self.normalisation.input_mean))
+        views = [held] if reflection is None else [held, reflection.apply(held)]
+        return Example(np.vstack([self.statistics(view)[rows] for view in views]), np.tile(label[rows], len(views)))
 
 
-def _balance(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
-    """Class weights that give every class the same say."""
-    counts = np.bincount(labels, minlength=n_classes)
-    return (len(labels) / (n_classes * np.maximum(counts, 1))).astype(np.float32)
+def _balance(counts: list[int]) -> NDArray[np.float32]:
+    """Class weights that give every class the same say, from its number of frames."""
+    return (sum(counts) / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
 def _confusion(answered: NDArray[np.int64], truth: NDArray[np.int64], names: tuple[str, ...]) -> dict[str, Any]:

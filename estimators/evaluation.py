@@ -108,18 +108,19 @@ def evaluate_bundle(
 
     recording: a path, or an object with `columns` and `meta` as a recording has. substitutes: channel ->
     the column that stands in for it (see `data.true_kinematics`). A recording at another rate than the
-    bundle's is interpolated to it. Raises what `OnnxEstimator` and `data.torque_sequence` raise.
+    bundle's is interpolated to it. Raises what `OnnxEstimator` and `data.TorqueSignals.read` raise.
     """
     # Here, so that the formulas above need neither pyarrow nor onnxruntime.
-    from .data import read_columns, resampled, torque_columns, torque_sequence
+    from .data import TorqueSignals, open_recording, resampled
     from .runtime import OnnxEstimator
 
     estimator = OnnxEstimator(bundle)
     spec = estimator.spec
-    needed = torque_columns(spec.inputs, spec.outputs, substitutes)
-    trial = read_columns(recording, needed) if isinstance(recording, str | Path) else recording
-    trial = resampled(trial, needed, spec.rate_hz)
-    sequence = torque_sequence(trial, spec.inputs, spec.outputs, spec.rate_hz, substitutes)
+    signals = TorqueSignals(spec.inputs, spec.outputs, spec.rate_hz, substitutes or {})
+    is_path = isinstance(recording, str | Path)
+    trial = open_recording(recording).read(signals.columns) if is_path else recording
+    signals.log_substitutes(getattr(trial, "source", "recording"))
+    sequence = signals.of(resampled(trial, signals.columns, spec.rate_hz))
     estimate = estimator.run_offline(dict(zip(spec.inputs, sequence.measured.T, strict=True)))
     run = tuple(dict(zip(spec.outputs, values.T, strict=True)) for values in (estimate, sequence.target))
     return joint_errors([(run[0], run[1])], spec.rate_hz)

@@ -18,14 +18,14 @@ from ..controllers.interface import FloatArray, closest
 
 _SIGNED = {"az": -1.0, "gx": -1.0, "gy": -1.0, "cop_y": -1.0}
 _SIDED = re.compile(r"(?<=[_/])[rl](?=/|$)")
-_FAMILIES = ("imu", "encoder", "insole", "emg_env", "angle", "velocity")
+_FAMILIES = ("imu", "encoder", "load_cell", "insole", "emg_env", "angle", "velocity")
 _MIDLINE_SITES = ("pelvis", "torso")
 
 
 class Mirror:
     """The reflection of a list of names; `apply` maps values (..., n) to those of the mirrored motion.
 
-    names: recording columns (IMU, encoder, insole, EMG envelope, joint angle or velocity) or sided joints.
+    names: recording columns (IMU, encoder, load cell, insole, EMG envelope, joint angle or velocity) or sided joints.
     Raises ValueError for a column whose reflection is not known, or whose other side is not in `names`.
     """
 

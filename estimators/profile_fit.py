@@ -11,7 +11,8 @@ from ..controllers.device import JOINTS, SIDES
 from ..controllers.interface import FloatArray, closest
 from ..controllers.profile import POINTS, MeanProfile
 from ..controllers.protocols import GAIT_MODES
-from .data import Split, Trial, mode_keys, open_dataset, torque_sequence
+from .data import TorqueSignals, Trial, mode_columns, mode_keys, rate_of, stacked
+from .dataset import Split, open_dataset
 
 LEAST_STRIDES = 3
 
@@ -27,7 +28,7 @@ def fit_profile(
     joints: names without side. A gait mode is averaged over whole strides, each interpolated to 101 points
     of its ``phase/<side>``; strides weigh the same, whoever made them. Another mode (``stand``) is its mean
     torque at every point. Raises ValueError when no mode has enough data (three strides), and what
-    `open_dataset` and `read_columns` raise.
+    `open_dataset` and `TorqueSignals.read` raise.
     """
     for joint in joints:
         if joint not in JOINTS:
@@ -35,11 +36,16 @@ def fit_profile(
     dataset = open_dataset(dataset_dir)
     strides: dict[str, list[FloatArray]] = {}
     still: dict[str, list[FloatArray]] = {}
-    for trial in dataset.trials(split):
+    for recording in dataset.recordings(split):
+        rate = rate_of(recording)
+        signals = {side: TorqueSignals((), tuple(f"{joint}_{side}" for joint in joints), rate) for side in SIDES}
+        phases = [f"phase/{side}" for side in SIDES if f"phase/{side}" in recording.names]
+        trial = recording.read(
+            [*mode_columns(recording.names), *phases, *(c for s in signals.values() for c in s.columns)]
+        )
         keys = mode_keys(trial)
         for side in SIDES:
-            sided = tuple(f"{joint}_{side}" for joint in joints)
-            torque = torque_sequence(trial, (), sided, float(trial.meta["rate_hz"])).target
+            torque = signals[side].of(trial).target
             for key in np.unique(keys):
                 if key.partition("/")[0] in GAIT_MODES:
                     strides.setdefault(key, []).extend(_strides(trial, side, torque, keys == key))
@@ -58,10 +64,7 @@ def fit_profile(
 
 def _strides(trial: Trial, side: str, torque: FloatArray, counted: np.ndarray) -> list[FloatArray]:
     """Whole strides inside the counted frames, each (101, n_joints)."""
-    name = f"phase/{side}"
-    if name not in trial.columns:
-        raise ValueError(f"{trial.source}: no column {name!r}{closest(name, trial.columns)}")
-    phase = np.asarray(trial.columns[name], dtype=float)
+    (phase,) = stacked(trial, [f"phase/{side}"]).T
     strikes = np.flatnonzero(np.diff(phase) < -0.5) + 1
     grid = np.linspace(0.0, 1.0, POINTS)
     found = []

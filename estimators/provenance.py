@@ -10,7 +10,7 @@ import numpy as np
 
 from ..controllers.interface import FloatArray
 from .bundle import Normalisation, Provenance
-from .data import Dataset
+from .dataset import Dataset
 from .optimise import Outcome
 
 # Below this (in the channel's own SI unit; chosen, well under sensor noise) a channel says nothing, and
@@ -18,17 +18,8 @@ from .optimise import Outcome
 LEAST_SD = 1e-3
 
 
-def input_statistics(measured: FloatArray) -> Normalisation:
-    """Mean and standard deviation of each channel of (n, n_inputs), NaN left out.
-
-    Raises ValueError when a channel has no finite value at all.
-    """
-    finite = np.isfinite(measured)
-    count = finite.sum(axis=0)
-    if (count == 0).any():
-        raise ValueError(f"channels without any value in the training data: positions {np.flatnonzero(count == 0)}")
-    mean = np.where(finite, measured, 0.0).sum(axis=0) / count
-    sd = np.sqrt(np.where(finite, (measured - mean) ** 2, 0.0).sum(axis=0) / count)
+def input_normalisation(mean: FloatArray, sd: FloatArray) -> Normalisation:
+    """Of channels with this mean and standard deviation (n_inputs,) over the training data."""
     return Normalisation(input_mean=tuple(mean.tolist()), input_sd=tuple(np.where(sd < LEAST_SD, 1.0, sd).tolist()))
 
 

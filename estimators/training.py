@@ -12,20 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from .bundle import export_bundle
-from .data import (
-    Sequence,
-    Split,
-    expand_channels,
-    hold_last,
-    open_dataset,
-    rate_of,
-    torque_columns,
-    torque_sequence,
-)
+from .data import TorqueSignals, column_statistics, common_rate, expand_channels
+from .dataset import SPLITS, Dataset, open_dataset
 from .evaluation import joint_errors
+from .loading import MEMORY_MB, Batch, Picks, torque_example, torque_loader
 from .mirror import Mirror
 from .optimise import Schedule, capped_threads, optimise
-from .provenance import input_statistics, provenance_of
+from .provenance import input_normalisation, provenance_of
 from .spec import DEFAULT_JOINTS, EstimatorSpec, StateMemory
 from .tcn import Tcn, step_graph
 
@@ -37,7 +30,7 @@ Float32 = NDArray[np.float32]
 
 
 def train_torque_estimator(
-    dataset_dir: str | Path,
+    data: str | Path | Dataset,
     out_dir: str | Path,
     *,
     channels: tuple[str, ...] = ("imu/*", "encoder/*"),
@@ -55,6 +48,7 @@ def train_torque_estimator(
     mirror: bool = True,
     seed: int = 0,
     threads: int = 1,
+    memory_mb: float = MEMORY_MB,
     substitutes: Mapping[str, str] | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -63,18 +57,21 @@ def train_torque_estimator(
 ) -> dict[str, Any]:
     """Train on the dataset's training subjects, stop on its validation subjects, test on the others.
 
-    channels: names or shell patterns of recording columns. crop_s: seconds of a training sequence that count,
-    after a run-in of the receptive field (by default 95 frames, 0.475 s at 200 Hz). noise: white noise and
-    constant offset added to each channel in training, in standard deviations. mirror: show each sequence
-    mirrored left to right half of the time. threads: cap on torch's threads. resume: go on from the
-    checkpoint that an interrupted training left in `out_dir`. licence: of the weights, by default the
-    dataset's. command: what to note in the manifest as having made the bundle.
+    data: a dataset folder, or a part of one (`Dataset.only`). channels: names or shell patterns of recording
+    columns. crop_s: seconds of a training sequence that count, after a run-in of the receptive field (by
+    default 95 frames, 0.475 s at 200 Hz). noise: white noise and constant offset added to each channel in
+    training, in standard deviations. mirror: show each sequence mirrored left to right half of the time.
+    threads: cap on torch's threads. memory_mb: of recordings kept in memory, for training and for validation
+    each; what does not fit is read anew in every epoch. resume: go on from the checkpoint that an interrupted
+    training left in `out_dir`. licence: of the weights, by default the dataset's. command: what to note in
+    the manifest as having made the bundle.
 
     Writes a bundle to `out_dir` and returns its metrics: ``test`` {joint: `torque_errors`},
     ``validation_rmse`` (Nm/kg, mean over outputs), ``epochs``, ``frames`` and ``subjects`` by split.
     Ctrl-C keeps the best weights so far, marks the bundle as partial and leaves the checkpoint.
-    Raises what `open_dataset`, `read_columns`, `expand_channels`, `Mirror` and `optimise` raise.
+    Raises what `open_dataset`, `TorqueSignals.read`, `expand_channels`, `Mirror` and `optimise` raise.
     """
+    dataset = data if isinstance(data, Dataset) else open_dataset(data)
     options = {
         "hidden": hidden,
         "kernel": kernel,
@@ -87,53 +84,53 @@ def train_torque_estimator(
         "weight_decay": weight_decay,
         "noise": noise,
         "mirror": mirror,
+        "memory_mb": memory_mb,
         "substitutes": dict(substitutes or {}),
+        "tasks": dataset.tasks,
     }
-    dataset = open_dataset(dataset_dir)
-    first = dataset.trials("train")[0]
-    inputs = expand_channels(channels, [*first.columns, *(substitutes or {})])
-    rate_hz = rate_of(first)
-    data: dict[Split, list[Sequence]] = {
-        split: [
-            torque_sequence(trial, inputs, joints, rate_hz, substitutes)
-            for trial in dataset.trials(split, torque_columns(inputs, joints, substitutes))
-        ]
-        for split in ("train", "validation", "test")
-    }
-    normalisation = input_statistics(np.vstack([s.measured for s in data["train"]]))
-    mean = np.array(normalisation.input_mean)
-    examples = {split: [_example(s, mean) for s in sequences] for split, sequences in data.items()}
-    targets = np.vstack([s.target for s in data["train"]])
+    recordings = {split: dataset.recordings(split) for split in SPLITS}
+    everything = [r for found in recordings.values() for r in found]
+    stand_ins = substitutes or {}
+    inputs = expand_channels(channels, [*recordings["train"][0].names, *stand_ins])
+    signals = TorqueSignals(inputs, joints, common_rate(everything), stand_ins)
+    signals.log_substitutes(dataset.folder)
+    for recording in everything:
+        recording.require(signals.columns)
+    mean, sd = column_statistics(signals.columns, (signals.read(r).joined for r in recordings["train"]))
+    n = len(inputs)
+    normalisation = input_normalisation(mean[:n], sd[:n])
 
     torch.manual_seed(seed)
-    model = Tcn(len(inputs), len(joints), hidden, kernel, dilations)
+    model = Tcn(n, len(joints), hidden, kernel, dilations)
     model.normalise(
-        input_mean=mean,
+        input_mean=mean[:n],
         input_sd=np.array(normalisation.input_sd),
-        output_mean=np.nanmean(targets, axis=0),
-        output_sd=np.nanstd(targets, axis=0) + 1e-6,
+        output_mean=mean[n:],
+        output_sd=sd[n:] + 1e-6,
     )
     crops = _Crops(
-        examples["train"],
         run_in=model.horizon_frames - 1,
-        counted=round(crop_s * rate_hz),
-        batch=batch,
+        counted=round(crop_s * signals.rate_hz),
         noise=noise * np.array(normalisation.input_sd, dtype=np.float32),
         mirrors=(Mirror(inputs), Mirror(joints)) if mirror else None,
     )
+    training = torque_loader(recordings["train"], signals, mean[:n], crops.frames, memory_mb)
+    validation = torque_loader(recordings["validation"], signals, mean[:n], memory_mb=memory_mb)
+    lengths = np.array([r.rows for r in recordings["train"]])
     output_sd = model.get_buffer("output_sd")
 
     def losses(rng: np.random.Generator) -> Iterator[torch.Tensor]:
-        for x, y, weight in crops.epoch(rng):
-            error = (model(torch.from_numpy(x)) - torch.from_numpy(y)) / output_sd
-            w = torch.from_numpy(weight)
-            yield (w * error**2).sum() / w.sum().clamp(min=1.0)
+        for found in training.batches(crops.draw(lengths, batch, rng), crops.frames, batch, rng):
+            x, y = crops.disturbed(found, rng)
+            known = torch.isfinite(y)
+            error = torch.where(known, (model(x) - y) / output_sd, 0.0)
+            yield error.square().sum() / known.sum().clamp(min=1)
 
     def validation_rmse() -> float:
-        squares, counts = np.zeros(len(joints)), np.zeros(len(joints))
-        for x, y, weight in examples["validation"]:
-            squares += (weight * (_predict(model, x) - y) ** 2).sum(axis=0)
-            counts += weight.sum(axis=0)
+        squares, counts = np.zeros((2, len(joints)))
+        for x, y in validation:
+            squares += np.nansum((_predict(model, x) - y) ** 2, axis=0)
+            counts += np.isfinite(y).sum(axis=0)
         return float(np.sqrt(squares / np.maximum(counts, 1)).mean())
 
     folder = Path(out_dir)
@@ -149,18 +146,19 @@ def train_torque_estimator(
             progress=progress,
         )
         runs = []
-        for sequence, (x, _, _) in zip(data["test"], examples["test"], strict=True):
-            estimate = _predict(model, x).astype(float)
+        for recording in recordings["test"]:
+            sequence = signals.read(recording)
+            estimate = _predict(model, torque_example(sequence, mean[:n]).inputs).astype(float)
             estimate[~np.isfinite(sequence.measured).all(axis=1)] = np.nan  # as the runtime answers
             runs.append(tuple(dict(zip(joints, v.T, strict=True)) for v in (estimate, sequence.target)))
-        golden = examples["test"][0][0][:GOLDEN_FRAMES]
+        golden = torque_example(signals.read(recordings["test"][0]), mean[:n]).inputs[:GOLDEN_FRAMES]
         golden_output = _predict(model, golden)
     metrics = {
-        "test": joint_errors([(estimate, truth) for estimate, truth in runs], rate_hz),
+        "test": joint_errors([(estimate, truth) for estimate, truth in runs], signals.rate_hz),
         "validation_rmse": outcome.score,
         "epochs": outcome.epochs,
-        "frames": {split: sum(len(s.target) for s in sequences) for split, sequences in data.items()},
-        "subjects": {split: list(dataset.splits[split]) for split in data},
+        "frames": {split: sum(r.rows for r in found) for split, found in recordings.items()},
+        "subjects": {split: list(dataset.splits[split]) for split in SPLITS},
     }
     graph, shape = step_graph(model)
     export_bundle(
@@ -169,7 +167,7 @@ def train_torque_estimator(
         EstimatorSpec(
             kind="torque",
             inputs=inputs,
-            rate_hz=rate_hz,
+            rate_hz=signals.rate_hz,
             memory=StateMemory(shape=shape, horizon_frames=model.horizon_frames),
             outputs=joints,
             units="Nm/kg",
@@ -186,20 +184,6 @@ def train_torque_estimator(
     return metrics
 
 
-Example = tuple[Float32, Float32, Float32]
-
-
-def _example(sequence: Sequence, initial: NDArray[np.float64]) -> Example:
-    """Inputs as the runtime's memory would hold them, targets, and weight 1 where both are known."""
-    known = np.isfinite(sequence.target) & np.isfinite(sequence.measured).all(axis=1, keepdims=True)
-    held = hold_last(sequence.measured, initial)
-    return (
-        held.astype(np.float32),
-        np.nan_to_num(sequence.target).astype(np.float32),
-        known.astype(np.float32),
-    )
-
-
 def _predict(model: Tcn, inputs: Float32) -> Float32:
     with torch.no_grad():
         return model(torch.from_numpy(inputs)[None])[0].numpy()
@@ -212,38 +196,30 @@ class _Crops:
     A crop from a recording's very start has no run-in: all its frames count, so the cold start is learnt too.
     """
 
-    examples: list[Example]
     run_in: int
     counted: int
-    batch: int
     noise: Float32
     mirrors: tuple[Mirror, Mirror] | None
 
-    def epoch(self, rng: np.random.Generator) -> Iterator[Example]:
-        """As many batches as it takes to see each frame once on average."""
-        lengths = np.array([len(x) for x, _, _ in self.examples])
-        share = lengths / lengths.sum()
-        for _ in range(max(1, round(lengths.sum() / (self.counted * self.batch)))):
-            drawn = rng.choice(len(lengths), size=self.batch, p=share)
-            crops = [self._crop(self.examples[i], rng) for i in drawn]
-            x, y, weight = (np.stack(parts) for parts in zip(*crops, strict=True))
-            yield x, y, weight
+    @property
+    def frames(self) -> int:
+        """Length of a crop."""
+        return self.run_in + self.counted
 
-    def _crop(self, example: Example, rng: np.random.Generator) -> Example:
-        length = self.run_in + self.counted
-        start = int(rng.integers(-self.run_in, max(1, len(example[0]) - length)))
-        span = slice(max(start, 0), max(start, 0) + length)
-        x, y, weight = (_padded(values[span], length) for values in example)
-        if start > 0:
-            weight[: self.run_in] = 0.0
-        if self.mirrors and rng.random() < 0.5:
-            x, y, weight = self.mirrors[0].apply(x), self.mirrors[1].apply(y), self.mirrors[1].apply(weight)
-        disturbance = rng.standard_normal(x.shape, np.float32) + rng.standard_normal(x.shape[1:], np.float32)
-        return x + self.noise * disturbance, y, weight
+    def draw(self, lengths: NDArray[np.int64], batch: int, rng: np.random.Generator) -> Picks:
+        """Crops for an epoch: as many batches as it takes to see each frame once on average."""
+        count = batch * max(1, round(lengths.sum() / (self.counted * batch)))
+        recording = rng.choice(len(lengths), size=count, p=lengths / lengths.sum())
+        start = rng.integers(-self.run_in, np.maximum(1, lengths[recording] - self.frames))
+        return np.stack([recording, np.maximum(start, 0)], axis=1)
 
-
-def _padded(values: Float32, length: int) -> Float32:
-    """A copy with zeros (weight 0) after a recording shorter than a crop."""
-    padded = np.zeros((length, values.shape[1]), dtype=np.float32)
-    padded[: len(values)] = values
-    return padded
+    def disturbed(self, batch: Batch, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs with noise, half of them mirrored; targets alike, NaN where they do not count."""
+        x, y = batch.inputs.numpy(), batch.targets.numpy()
+        y[batch.picks[:, 1] > 0, : self.run_in] = np.nan
+        if self.mirrors:
+            swapped = rng.random(len(x)) < 0.5
+            x[swapped], y[swapped] = self.mirrors[0].apply(x[swapped]), self.mirrors[1].apply(y[swapped])
+        offset = rng.standard_normal((len(x), 1, x.shape[2]), np.float32)
+        x += self.noise * (rng.standard_normal(x.shape, np.float32) + offset)
+        return batch.inputs, batch.targets

@@ -20,7 +20,7 @@ from ..sim.person import Subject
 from ..sim.plant import Plant
 from ..sim.recording import Recording
 from ..sim.runlog import RunLog
-from ..sim.sensors import SensorFault
+from ..sim.sensors.ultrasound import Scan
 from ..sim.truth import BLOCKS
 from .catalogue import find_bundle, profile_path
 from .scenario import RUN_OUT_M, Arm, Scenario
@@ -40,12 +40,13 @@ class ControllerError(ValueError):
 class ArmRun:
     """What came out of one arm.
 
-    raw_emg: at its own rate, where the device measures it. realtime_factor: simulated over wall time of the loop.
+    raw_emg, ultrasound: at their own rates, where the device measures them. realtime_factor: simulated over wall time of the loop.
     poses: (n, nq) every `runlog.VIDEO_EVERY` s, for pictures.
     """
 
     recording: Recording
     raw_emg: Recording | None
+    ultrasound: Scan | None
     realtime_factor: float
     poses: FloatArray
 
@@ -75,15 +76,12 @@ def build_plant(scenario: Scenario, arm: Arm, device: DeviceDescription) -> Plan
     """The plant of one arm; in arm ``none`` the device is not worn."""
     require_known("task with a policy", [scenario.task], GAIT_OF_TASK)
     worn = None if arm.controller == "none" else device
-    missing = tuple(
-        SensorFault(f.start_s, f.end_s, f.channels, "nan") for f in scenario.faults if worn and f.kind == "nan"
-    )
     return Plant(
         subject_of(scenario),
         worn,
         GAIT_OF_TASK[scenario.task],
         scenario.adaptation,
-        faults=missing,
+        faults=scenario.faults if worn else (),
         terrain=scenario.terrain,
         impairments=scenario.impairments,
     )
@@ -152,7 +150,6 @@ class ArmLoop:
         steps = round(scenario.duration_s * plant.rate)
         tell = max(1, steps // 50)
         torque = np.zeros(len(plant.device.actuated) if plant.device else 0)
-        dropouts = [f for f in scenario.faults if f.kind == "dropout"]
         silence = 0
         end = scenario.terrain.length_m + RUN_OUT_M if scenario.until == "end_of_terrain" else np.inf
         speed, posture = scenario.speed_at(0.0), scenario.posture_at(0.0)
@@ -170,9 +167,8 @@ class ArmLoop:
                 faults: tuple[str, ...] = plant.active_faults
                 estimate = None
                 if frame is not None:
-                    if any(f.covers(frame.time) for f in dropouts):
+                    if plant.frame_lost:
                         silence += 1
-                        faults = (*faults, "dropout")
                         if silence > WATCHDOG_S * plant.rate:
                             torque = np.zeros_like(torque)
                     else:
@@ -224,6 +220,7 @@ class ArmLoop:
         return ArmRun(
             self.log.recording(*what),
             self.log.raw_emg(*what),
+            self.log.ultrasound(self.seed),
             seconds / self.wall if self.wall else 0.0,
             np.array(self.log.poses),
         )

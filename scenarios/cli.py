@@ -13,9 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .cli_dataset import dataset_app, generate
+from .cli_exchange import export, import_
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 train_app = typer.Typer(no_args_is_help=True, help="Train the learned parts on a data set.")
 app.add_typer(train_app, name="train")
+app.command()(generate)
+app.add_typer(dataset_app, name="dataset")
+app.command("import")(import_)
+app.command()(export)
 console = Console()
 
 Out = Annotated[Path, typer.Option(help="folder for what comes out")]
@@ -97,25 +104,6 @@ def _table(kind: str, rows: dict[str, str]) -> None:
     console.print(table)
 
 
-@app.command("import")
-def import_(
-    files: Annotated[list[Path], typer.Argument(help="OpenSim .mot or .sto files of one trial")],
-    mass: Annotated[float, typer.Option(help="body mass, kg")],
-    out: Annotated[Path, typer.Option(help="recording to write (.parquet)")],
-    height: Annotated[float | None, typer.Option(help="stature, m")] = None,
-    rate: Annotated[float, typer.Option(help="Hz of the recording")] = 200.0,
-    knee_positive: Annotated[str | None, typer.Option(help="flexion or extension, where it cannot be told")] = None,
-    emg_side: Annotated[str | None, typer.Option(help="r or l, for EMG columns without a side")] = None,
-) -> None:
-    """Turn a motion-capture trial into a recording."""
-    from ..sim.opensim_import import import_opensim
-
-    options: dict[str, Any] = {"knee_positive": knee_positive, "emg_side": emg_side}
-    recording = import_opensim(files, mass, height, rate, **options)
-    recording.write(out)
-    console.print(f"{out}: {len(recording)} samples, {len(recording.columns)} columns")
-
-
 @app.command()
 def evaluate(
     bundle: Annotated[str, typer.Argument(help="estimator name or bundle folder")],
@@ -146,31 +134,6 @@ def evaluate(
                 f"{e['lag_ms']:.0f}",
             )
         console.print(table)
-
-
-@app.command()
-def generate(
-    out: Out,
-    subjects: Annotated[int, typer.Option(help="people to sample", min=1)] = 24,
-    minutes: Annotated[float, typer.Option(help="minutes of walking for each person", min=0.0)] = 4.0,
-    device: Annotated[str, typer.Option(help="what they wear")] = "hip_knee_ankle",
-    workers: Annotated[int, typer.Option(help="processes", min=1)] = 2,
-    seed: Seed = 1,
-) -> None:
-    """Simulate a labelled data set; run again after an interruption and it goes on."""
-    from rich.progress import Progress
-
-    from ..sim.generate import generate as make_all
-    from ..sim.generate import plan
-    from .catalogue import find_device
-
-    jobs = plan(subjects, minutes, find_device(device), ("walk", "stand"), seed)
-    with Progress(console=console) as progress:
-        task = progress.add_task("recordings", total=len(jobs))
-        manifest = make_all(out, jobs, seed, workers, lambda done, _: progress.update(task, completed=done))
-    seconds = sum(f.seconds for f in manifest.files)
-    falls = sum(f.falls for f in manifest.files)
-    console.print(f"{out}: {len(manifest.files)} recordings, {seconds / 60:.1f} minutes, {falls} falls")
 
 
 @app.command()
@@ -286,23 +249,6 @@ def profile(
 
 
 @app.command()
-def export(
-    trained: Annotated[Path, typer.Argument(help="folder that `exotwin train` wrote")],
-    out: Out,
-) -> None:
-    """Check a trained bundle against its golden vectors and copy what a device needs."""
-    import shutil
-
-    from ..estimators.bundle import verify_bundle
-
-    worst = verify_bundle(trained)
-    out.mkdir(parents=True, exist_ok=True)
-    for name in ("model.onnx", "manifest.json", "golden.npz"):
-        shutil.copyfile(trained / name, out / name)
-    console.print(f"{out}: golden vectors reproduced within {worst:.1e}")
-
-
-@app.command()
 def anatomy() -> None:
     """Hold the person's muscle paths and strengths against their targets and published people."""
     from ..sim.anatomy import arm_table, strength_table
@@ -364,7 +310,7 @@ def main() -> None:
         app()
     except KeyError as error:
         _fail(str(error.args[0]) if error.args else "KeyError")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         # Our own errors are raised from None; a cause lies in a user's controller, who will want to see where.
         if error.__cause__:
             traceback.print_exception(error.__cause__)

@@ -111,10 +111,13 @@ def run_scenario(scenario: Scenario, seed: int, out: Path, console: Console | No
         return ScenarioResult({"passed": False}, {}, out, True)
     files = {}
     for name, run in runs.items():
-        files[name] = f"{name}{'.partial' if run.recording.meta['partial'] else ''}.parquet"
+        ending = ".partial" if run.recording.meta["partial"] else ""
+        files[name] = f"{name}{ending}.parquet"
         run.recording.write(out / files[name])
         if run.raw_emg is not None:
-            run.raw_emg.write(out / f"{name}.emg{'.partial' if run.raw_emg.meta['partial'] else ''}.parquet")
+            run.raw_emg.write(out / f"{name}.emg{ending}.parquet")
+        if run.ultrasound is not None:
+            run.ultrasound.write(out / f"{name}.ultrasound{ending}.npz")
     plant = loops[0].plant
     level_walk = scenario.task == "walk" and scenario.is_level
     found = compare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -15,13 +14,13 @@ from ..controllers.config import Config, parse_yaml, require_known
 from ..controllers.protocols import MODES
 from ..sim.impairments import Impairment
 from ..sim.posture_plan import POSTURES
+from ..sim.sensors import SensorFault
 from ..sim.subjects import Sex
 from ..sim.subjects import Subject as Body
 from ..sim.terrain import LEVEL, Terrain, load_terrain
 from .gates import Gate
 
 CONTROLLERS = ("none", "unpowered", "profile", "estimator", "oracle")
-FAULT_KINDS = ("nan", "dropout")
 ADAPTATIONS = {"naive": 0.0, "adapted": 1.0}
 ENDS = ("duration", "end_of_terrain")
 RUN_OUT_M = 2.0  # so far the person walks on after the terrain: three steps, so that the last mode ends
@@ -69,37 +68,6 @@ class Arm(Config):
         return value
 
 
-class Fault(Config):
-    """A sensor fault from `start_s` to `end_s` of the run, before the controller.
-
-    channels: pattern on channel names (``imu/thigh_r/*``). kind: ``nan`` - those channels read NaN;
-    ``dropout`` - the link is down, no frame at all reaches the controller (channels must be ``*``).
-    """
-
-    start_s: float = Field(ge=0)
-    end_s: float
-    channels: str = "*"
-    kind: str
-
-    @field_validator("kind")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        require_known("fault kind", [value], FAULT_KINDS)
-        return value
-
-    @model_validator(mode="after")
-    def _sound(self) -> Fault:
-        if self.end_s <= self.start_s:
-            raise ValueError("end_s must be after start_s")
-        if self.kind == "dropout" and self.channels != "*":
-            raise ValueError("a dropout loses whole frames: channels must be '*' (or use kind nan)")
-        return self
-
-    def covers(self, time_s: float, channel: str = "*") -> bool:
-        """Whether the fault is on for this channel at this time (end excluded)."""
-        return self.start_s <= time_s < self.end_s and fnmatch(channel, self.channels)
-
-
 class SpeedCommand(Config):
     """The walking speed asked for from `at_s` of the run on."""
 
@@ -128,8 +96,8 @@ class Scenario(Config):
     file, or its sections; the person starts at x = 0. until: ``end_of_terrain`` ends the run when the person is
     `RUN_OUT_M` beyond the last section, or after duration_s if that comes first. adaptation: how much of the exo's
     torque the person's nervous system knows of, 0 to 1, or the words ``naive`` (0) and ``adapted`` (1). skip_s:
-    transient left out of the metrics. classifier and estimator: names of bundles. impairments: what ails the person
-    (docs/impairments.md).
+    transient left out of the metrics. classifier and estimator: names of bundles. faults: what goes wrong with the
+    sensors (sim/sensors/faults.py). impairments: what ails the person (docs/impairments.md).
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -148,7 +116,7 @@ class Scenario(Config):
     classifier: str
     estimator: str
     adaptation: float = Field(1.0, ge=0, le=1)
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[SensorFault, ...] = ()
     impairments: tuple[Impairment, ...] = ()
     gates: tuple[Gate, ...] = ()
 

@@ -1,26 +1,29 @@
 """The manifest of a dataset folder: what was asked for, which files came of it, who is in which split.
 
-A dataset is ``DIR/task=<task>/subject=<id>/<name>.parquet`` plus ``DIR/manifest.json``. No subject is ever in
-two splits, so a score on the test split is a score on people never seen.
+A dataset is ``DIR/task=<task>/subject=<id>/<name>.parquet`` plus ``DIR/manifest.json``; the raw EMG of a recording lies
+at the same path below ``DIR/_emg/``. No subject is ever in two splits, so a score on the test split is a score on
+people never seen.
 """
 
 from __future__ import annotations
 
-import hashlib
+import io
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ..controllers.interface import closest
-from .recording import read_recording
+from .dataset.store import Store, sha256
+from .recording import METADATA_KEY
 
 FILE_NAME = "manifest.json"
+EMG_FOLDER = "_emg"  # readers of Parquet folders pass over what begins with _, so a set reads as one table
 
 
 class _Part(BaseModel):
@@ -28,7 +31,10 @@ class _Part(BaseModel):
 
 
 class DatasetFile(_Part):
-    """One recording of the dataset; `path` is relative to the folder, with forward slashes."""
+    """One recording of the dataset; `path` is relative to the folder, with forward slashes.
+
+    falls: 1 where a fall ended it. emg_sha256: of the raw EMG at ``_emg/<path>``, None where there is none.
+    """
 
     path: str
     task: str
@@ -37,6 +43,7 @@ class DatasetFile(_Part):
     rows: int
     seconds: float
     falls: int
+    emg_sha256: str | None = None
 
 
 class DatasetSubject(_Part):
@@ -124,8 +131,45 @@ def split_subjects(subjects: Iterable[str], seed: int, validation: float = 0.15,
     )
 
 
+def recording_meta(content: bytes, path: str) -> tuple[dict[str, Any], int]:
+    """Metadata and rows of a recording's file content, columns unread.
+
+    Raises ValueError that names `path`: truncated, not Parquet, not a recording.
+    """
+    try:
+        found = pq.read_metadata(io.BytesIO(content))
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: truncated, or not a Parquet file ({str(error).splitlines()[0]})") from None
+    text = (found.metadata or {}).get(METADATA_KEY)
+    if text is None:
+        raise ValueError(f"{path}: Parquet, but not a recording: no 'exotwin' metadata in it")
+    meta: dict[str, Any] = json.loads(text)
+    return meta, found.num_rows
+
+
+def describe(path: str, content: bytes, emg: bytes | None = None) -> DatasetFile:
+    """The manifest's entry of a recording's file content and that of its raw EMG.
+
+    Raises ValueError that names a path outside ``task=/subject=`` or a file of another subject than its folder says.
+    """
+    task, subject = _partition(path)
+    meta, rows = recording_meta(content, path)
+    if meta["subject"]["id"] != subject:
+        raise ValueError(f"{path}: holds subject {meta['subject']['id']!r}, not {subject!r}")
+    return DatasetFile(
+        path=path,
+        task=task,
+        subject=subject,
+        sha256=sha256(content),
+        rows=rows,
+        seconds=meta["duration_s"],
+        falls=meta["falls"],
+        emg_sha256=None if emg is None else sha256(emg),
+    )
+
+
 def build_manifest(
-    folder: str | Path,
+    place: str | Path | Store,
     *,
     created_by: str,
     seed: int,
@@ -135,36 +179,26 @@ def build_manifest(
     validation: float = 0.15,
     test: float = 0.15,
 ) -> Manifest:
-    """Make the manifest of the recordings under `folder`, subjects dealt by `split_subjects`.
+    """Make the manifest of the recordings in a folder, subjects dealt by `split_subjects`.
 
     Raises ValueError that names a file outside ``task=/subject=``, of another subject than its folder says,
     or of a subject whose mass, height or strength differs between files; or when there are no recordings.
     """
-    folder = Path(folder)
+    store = Store.at(place)
+    present = set(store.files())
     files: list[DatasetFile] = []
     subjects: dict[str, DatasetSubject] = {}
-    for path in _recordings(folder):
-        relative = path.relative_to(folder)
-        task, subject = _partition(relative)
-        recording = read_recording(path, columns=[])
-        who = dict(recording.meta["subject"])
-        if who.pop("id") != subject:
-            raise ValueError(f"{path}: holds subject {recording.meta['subject']['id']!r}, not {subject!r}")
+    for path in recordings_among(sorted(present)):
+        content = store.read(path)
+        emg = f"{EMG_FOLDER}/{path}"
+        files.append(describe(path, content, store.read(emg) if emg in present else None))
+        meta = recording_meta(content, path)[0]
+        who = {key: value for key, value in meta["subject"].items() if key != "id"}
+        subject = files[-1].subject
         if subjects.setdefault(subject, DatasetSubject(**who)) != DatasetSubject(**who):
             raise ValueError(f"{path}: subject {subject!r} is another person here than in an earlier file")
-        files.append(
-            DatasetFile(
-                path=relative.as_posix(),
-                task=task,
-                subject=subject,
-                sha256=_sha256(path),
-                rows=len(recording),
-                seconds=recording.meta["duration_s"],
-                falls=recording.meta["falls"],
-            )
-        )
     if not files:
-        raise ValueError(f"{folder}: no recordings under task=*/subject=*/")
+        raise ValueError(f"{store}: no recordings under task=*/subject=*/")
     return Manifest(
         created_by=created_by,
         seed=seed,
@@ -177,25 +211,22 @@ def build_manifest(
     )
 
 
-def write_manifest(manifest: Manifest, folder: str | Path) -> Path:
-    """Write ``manifest.json`` atomically; returns its path. The same manifest gives the same bytes."""
-    path = Path(folder) / FILE_NAME
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+def write_manifest(manifest: Manifest, place: str | Path | Store) -> None:
+    """Write ``manifest.json`` atomically. The same manifest gives the same bytes."""
+    text = json.dumps(manifest.model_dump(), indent=1, ensure_ascii=False) + "\n"
+    Store.at(place).write(FILE_NAME, text.encode())
 
 
-def read_manifest(folder: str | Path) -> Manifest:
+def read_manifest(place: str | Path | Store) -> Manifest:
     """Read ``manifest.json`` of a dataset. Raises FileNotFoundError; ValueError naming file and key."""
-    path = Path(folder) / FILE_NAME
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such manifest: is this a dataset folder?")
+    store = Store.at(place)
+    path = store.full(FILE_NAME)
     try:
-        return Manifest.model_validate(json.loads(path.read_text("utf-8")))
+        content = store.read(FILE_NAME)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such manifest: is this a dataset folder?") from None
+    try:
+        return Manifest.model_validate(json.loads(content))
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, e['loc'])) or 'manifest'}: {e['msg']}" for e in error.errors())
         raise ValueError(f"{path}: " + "; ".join(problems)) from None
@@ -203,42 +234,55 @@ def read_manifest(folder: str | Path) -> Manifest:
         raise ValueError(f"{path}: not valid JSON: {error}") from None
 
 
-def validate_manifest(manifest: Manifest, folder: str | Path) -> None:
-    """Check the files of a dataset against its manifest.
+def validate_manifest(manifest: Manifest, place: str | Path | Store) -> None:
+    """Check the files of a dataset against its manifest, and against what they say of themselves.
 
-    Raises ValueError that lists every file that is missing, changed (hash or rows) or not in the manifest.
+    Raises ValueError that lists every file that is missing, changed (hash, rows, seconds, falls) or not in it.
     """
-    folder = Path(folder)
-    problems = []
+    store = Store.at(place)
+    present = set(store.files())
+    problems, known = [], set()
     for file in manifest.files:
-        path = folder / file.path
-        if not path.is_file():
-            problems.append(f"{file.path} is missing")
-        elif _sha256(path) != file.sha256:
-            problems.append(f"{file.path} has changed (sha256)")
-        elif pq.read_metadata(path).num_rows != file.rows:
-            problems.append(f"{file.path} does not have {file.rows} rows")
-    known = {file.path for file in manifest.files}
-    extra = [p.relative_to(folder).as_posix() for p in _recordings(folder)]
-    problems += [f"{path} is not in the manifest" for path in extra if path not in known]
+        known.add(file.path)
+        problems += _problems(store, file, present)
+    problems += [f"{path} is not in the manifest" for path in recordings_among(sorted(present)) if path not in known]
     if problems:
-        raise ValueError(f"{folder}: " + "; ".join(problems))
+        raise ValueError(f"{store}: " + "; ".join(problems))
 
 
-def _recordings(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*.parquet") if not p.name.startswith("."))
+def _problems(store: Store, file: DatasetFile, present: set[str]) -> list[str]:
+    emg = f"{EMG_FOLDER}/{file.path}"
+    needed = [file.path] + ([emg] if file.emg_sha256 else [])
+    if missing := [path for path in needed if path not in present]:
+        return [f"{path} is missing" for path in missing]
+    content = store.read(file.path)
+    if sha256(content) != file.sha256:
+        return [f"{file.path} has changed (sha256)"]
+    if file.emg_sha256 and sha256(store.read(emg)) != file.emg_sha256:
+        return [f"{emg} has changed (sha256)"]
+    try:
+        found = describe(file.path, content)
+    except ValueError as error:
+        return [str(error)]
+    said = file.model_copy(update={"emg_sha256": None})
+    return [
+        f"{file.path} does not have {getattr(said, key)} {key}"
+        for key in ("rows", "seconds", "falls")
+        if getattr(found, key) != getattr(said, key)
+    ]
 
 
-def _partition(relative: Path) -> tuple[str, str]:
-    parts = relative.parts
+def recordings_among(paths: Iterable[str]) -> list[str]:
+    """The recordings among a dataset's files: Parquet, neither hidden nor raw EMG."""
+    return [
+        path
+        for path in paths
+        if path.endswith(".parquet") and not path.startswith(f"{EMG_FOLDER}/") and "/." not in f"/{path}"
+    ]
+
+
+def _partition(path: str) -> tuple[str, str]:
+    parts = path.split("/")
     if len(parts) == 3 and parts[0].startswith("task=") and parts[1].startswith("subject="):
         return parts[0].removeprefix("task="), parts[1].removeprefix("subject=")
-    raise ValueError(f"{relative}: not at task=<task>/subject=<id>/<name>.parquet")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    raise ValueError(f"{path}: not at task=<task>/subject=<id>/<name>.parquet")

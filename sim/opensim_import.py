@@ -1,31 +1,25 @@
 """Real trials from OpenSim's files (.sto, .mot) as a recording: coordinates, moments, forces, EMG.
 
-The one place that knows OpenSim's names, axes (y up, z right) and the two signs its models give the knee.
+The one place that knows what OpenSim's models call things and the two signs they give the knee.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
-from scipy.signal import butter, sosfiltfilt
 
 from ..controllers.device import SIDES
 from ..controllers.interface import FloatArray, closest
+from .exchange.opensim_axes import PELVIS_ANGLES, pelvis_quaternion
+from .exchange.plausible import check_gait, check_source
+from .exchange.signals import LOADED_N, common_grid, heel_strikes, phases, smooth, velocity
+from .exchange.sto import Table, read_table
 from .recording import Recording
-
-# 99.7 % of the signal power of walking markers lies below 6 Hz (Winter et al. 1974, J Biomech 7:157);
-# twice that (chosen) keeps the heel-strike transients of the knee and ankle.
-VELOCITY_CUTOFF_HZ = 12.0
-LOADED_N = 20.0  # a foot is on the ground above this vertical force; a usual force-plate threshold
-MIN_SWING_S = 0.1  # shorter unloadings are chatter of the plate, not steps (chosen)
-MIN_ROWS = 20
 
 # OpenSim coordinate -> ours. The knee's sign differs between models, see `_knee_sign`; the others agree with
 # ours in gait2392 and in Rajagopal's model.
@@ -62,84 +56,6 @@ _LABEL_TO_MUSCLE = {label: ours for ours, labels in _MUSCLE_OF.items() for label
 _PLATE = re.compile(r"(?:(?P<pre>[rl1])_)?ground_force_(?:(?P<side>[rl])_)?(?P<what>[vp][xyz])", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Table:
-    """An OpenSim table as its file has it: own signs, axes and units.
-
-    names: columns but time; a coordinate given by its path (``/jointset/hip_r/hip_flexion_r/value``) goes by
-    its short name. values: (n, len(names)). time: (n,) s. in_degrees: rotational coordinates are in degrees.
-    ``table[name]`` is one column, (n,); ``table["time"]`` the time.
-    """
-
-    path: Path
-    names: tuple[str, ...]
-    time: FloatArray
-    values: FloatArray
-    in_degrees: bool
-
-    def __getitem__(self, name: str) -> FloatArray:
-        if name == "time":
-            return self.time
-        if name not in self.names:
-            raise KeyError(f"{self.path}: no column {name!r}{closest(name, self.names)}")
-        return self.values[:, self.names.index(name)]
-
-
-def read_table(path: str | Path) -> Table:
-    """Read a .sto or .mot file. Raises FileNotFoundError; ValueError naming file and row or column."""
-    path = Path(path)
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    if not any(line.strip() for line in lines):
-        raise ValueError(f"{path}: the file is empty")
-    end = next((i for i, line in enumerate(lines) if line.strip().lower() == "endheader"), None)
-    if end is None:
-        raise ValueError(f"{path}: no 'endheader' line: not an OpenSim .sto or .mot file, or truncated")
-    header = dict(line.strip().split("=", 1) for line in lines[:end] if "=" in line)
-    body = [(i + 1, line) for i, line in enumerate(lines) if i > end and line.strip()]
-    if not body:
-        raise ValueError(f"{path}: no column labels after 'endheader'")
-    labels = [_short(label) for label in body[0][1].strip().split("\t" if "\t" in body[0][1] else None)]
-    if labels[0].lower() != "time":
-        raise ValueError(f"{path}: the first column is {labels[0]!r}, not 'time'")
-    if len(set(labels)) != len(labels):
-        twice = next(label for label in labels if labels.count(label) > 1)
-        raise ValueError(f"{path}: column {twice!r} stands twice")
-    table = np.array([_numbers(path, row, line, labels) for row, line in body[1:]]).reshape(-1, len(labels))
-    # nColumns is often wrong in real files (columns were removed); nRows is what shows a truncated one.
-    declared = header.get("nRows", header.get("datarows", "")).strip()
-    if declared.isdigit() and len(table) < int(declared):
-        raise ValueError(f"{path}: truncated: the header says {declared} rows, there are {len(table)}")
-    if len(table) < MIN_ROWS:
-        raise ValueError(f"{path}: {len(table)} rows are too few, at least {MIN_ROWS} are needed")
-    time = table[:, 0]
-    steps = np.diff(time)
-    if not (steps > 0).all():
-        row = body[int(np.argmin(steps > 0)) + 2][0]
-        raise ValueError(f"{path}: time does not increase at line {row}")
-    if steps.max() > 5 * np.median(steps):
-        row = body[int(np.argmax(steps)) + 2][0]
-        raise ValueError(f"{path}: time jumps by {steps.max():.4g} s at line {row}")
-    return Table(path, tuple(labels[1:]), time, table[:, 1:], header.get("inDegrees", "no").strip() == "yes")
-
-
-def _short(label: str) -> str:
-    parts = label.strip().split("/")
-    return parts[-2] if len(parts) > 1 and parts[-1] == "value" else label.strip()
-
-
-def _numbers(path: Path, row: int, line: str, labels: list[str]) -> list[float]:
-    cells = line.split()
-    if len(cells) != len(labels):
-        raise ValueError(f"{path}: line {row} has {len(cells)} columns, the labels {len(labels)}")
-    numbers = []
-    for label, cell in zip(labels, cells, strict=True):
-        try:
-            numbers.append(float(cell))
-        except ValueError:
-            raise ValueError(f"{path}: line {row}, column {label!r}: {cell!r} is not a number") from None
-    return numbers
-
-
 def import_opensim(
     files: Iterable[str | Path],
     mass_kg: float,
@@ -148,10 +64,11 @@ def import_opensim(
     *,
     knee_positive: Literal["flexion", "extension"] | None = None,
     emg_side: Literal["r", "l"] | None = None,
+    mode: str = "walk",
     subject_id: str = "",
     licence: str = "",
 ) -> Recording:
-    """Join the OpenSim files of one walking trial into a recording at `rate_hz`.
+    """Join the OpenSim files of one trial into a recording at `rate_hz`.
 
     Each file is recognised by its columns: coordinates (short names or full paths, degrees or radians),
     inverse-dynamics moments (``*_moment``), ground reaction forces, EMG envelopes (0..1). Columns that are
@@ -163,22 +80,22 @@ def import_opensim(
 
     mass_kg, height_m: of the subject. knee_positive: what a positive ``knee_angle`` means in the source
     model; by default the direction of the larger excursion is flexion. emg_side: leg of EMG columns that
-    name none.
+    name none. mode: what the person does.
 
-    Raises FileNotFoundError; ValueError naming file, row or column when a file is malformed, nothing in it is
-    known, two files give the same column, or the files have no common time span.
+    Raises FileNotFoundError; ValueError naming file, line and column when a file is malformed or holds what no person
+    reaches (another unit?), nothing in it is known, two files give the same column, or the files have no common span.
     """
     tables = [read_table(path) for path in files]
     if not tables:
         raise ValueError("no files to import")
-    grid = _common_grid(tables, rate_hz)
+    grid = common_grid({table.path.name: table.time for table in tables}, rate_hz)
     knee = _knee_sign(tables, knee_positive)
     columns: dict[str, FloatArray] = {}
     strikes: dict[str, FloatArray] = {}
     for table in tables:
-        found = _joints(table, grid, knee) | _pelvis(table, grid) | _emg(table, grid, emg_side)
+        found = _joints(table, grid, knee, mass_kg) | _pelvis(table, grid, mass_kg) | _emg(table, grid, emg_side)
         for side in SIDES:
-            forces, strike = _plate(table, grid, side)
+            forces, strike = _plate(table, grid, side, mass_kg)
             found |= forces
             if forces:
                 strikes[side] = strike
@@ -191,11 +108,13 @@ def import_opensim(
         if twice := sorted(columns.keys() & found.keys()):
             raise ValueError(f"{table.path}: gives {twice[0]!r}, which another file gave already")
         columns |= found
-    columns |= _phases(strikes, grid)
-    ordered = dict(sorted(columns.items(), key=lambda item: _column_order(item[0])))
+    columns |= phases(strikes, grid)
     sources = ", ".join(table.path.name for table in tables)
+    ordered = dict(sorted(columns.items(), key=lambda item: _column_order(item[0])))
+    whole: dict[str, NDArray[Any]] = {"time": grid, "mode": np.full(len(grid), mode), **ordered}
+    check_gait(Path(sources), whole, {name: name for name in ordered}, mass_kg)
     return Recording(
-        {"time": grid, "mode": np.full(len(grid), "walk"), **ordered},
+        whole,
         {
             "subject": {"id": subject_id, "mass_kg": mass_kg, "height_m": height_m},
             "scenario": "import",
@@ -209,34 +128,6 @@ def import_opensim(
 def _column_order(name: str) -> int:
     families = ("phase", "angle", "velocity", "torque", "grf", "cop", "emg_env", "pelvis")
     return families.index(name.split("/")[0])
-
-
-def _common_grid(tables: Sequence[Table], rate_hz: float) -> FloatArray:
-    start, stop = max(t.time[0] for t in tables), min(t.time[-1] for t in tables)
-    ticks = np.arange(np.ceil(start * rate_hz - 1e-6), np.floor(stop * rate_hz + 1e-6) + 1)
-    if len(ticks) < 2:
-        spans = "; ".join(f"{t.path.name} {t.time[0]:.3f} to {t.time[-1]:.3f} s" for t in tables)
-        raise ValueError(f"the files have no common time span: {spans}")
-    return ticks / rate_hz
-
-
-def _smooth(table: Table, values: FloatArray, rate_hz: float, cutoff_hz: float | None = None) -> CubicSpline:
-    """A column as a function of time, without what `rate_hz` cannot carry or what lies above the cutoff.
-
-    Zero-phase Butterworth of 4th order, forward and backward.
-    """
-    dt = float(np.median(np.diff(table.time)))
-    count = round((table.time[-1] - table.time[0]) / dt) + 1
-    even = np.linspace(table.time[0], table.time[-1], count)
-    signal = np.interp(even, table.time, values)
-    source_hz = 1.0 / dt
-    limit = 0.4 * rate_hz if source_hz > 1.01 * rate_hz else np.inf
-    limit = min(limit, cutoff_hz or np.inf)
-    if limit < 0.45 * source_hz:
-        # Reflected ends as long as the filter remembers; the default is too short for so low a cutoff.
-        pad = min(count - 1, int(3 * source_hz / limit))
-        signal = sosfiltfilt(butter(2, limit, fs=source_hz, output="sos"), signal, padlen=pad)
-    return CubicSpline(even, signal)
 
 
 def _knee_sign(tables: Sequence[Table], knee_positive: str | None) -> float:
@@ -258,31 +149,41 @@ def _knee_sign(tables: Sequence[Table], knee_positive: str | None) -> float:
     return 1.0
 
 
-def _joints(table: Table, grid: FloatArray, knee: float) -> dict[str, FloatArray]:
+def _column(table: Table, name: str, column: str, factor: float, mass_kg: float) -> FloatArray:
+    """A column times `factor`, which makes it ours; ValueError where it is not finite or more than `column` can be."""
+    values = factor * table.finite(name)
+    check_source(table.path, name, column, values, table.lines, mass_kg)
+    return values
+
+
+def _joints(table: Table, grid: FloatArray, knee: float, mass_kg: float) -> dict[str, FloatArray]:
     rate_hz = 1.0 / (grid[1] - grid[0])
     scale = np.pi / 180 if table.in_degrees else 1.0
     columns = {}
     for theirs, ours in _JOINT_OF_SIDED.items():
         sign = knee if theirs.startswith("knee") else 1.0
         if theirs in table.names:
-            angle = sign * scale * _finite(table, theirs)
-            columns[f"angle/{ours}"] = _smooth(table, angle, rate_hz)(grid)
-            columns[f"velocity/{ours}"] = _smooth(table, angle, rate_hz, VELOCITY_CUTOFF_HZ)(grid, 1)
+            angle = _column(table, theirs, f"angle/{ours}", sign * scale, mass_kg)
+            columns[f"angle/{ours}"] = smooth(table.time, angle, rate_hz)(grid)
+            columns[f"velocity/{ours}"] = velocity(table.time, angle, grid)
         if f"{theirs}_moment" in table.names:
-            moment = _smooth(table, sign * _finite(table, f"{theirs}_moment"), rate_hz)(grid)
-            columns[f"torque/net/{ours}"] = moment
-            columns[f"torque/biological/{ours}"] = moment.copy()
+            torque = _column(table, f"{theirs}_moment", f"torque/net/{ours}", sign, mass_kg)
+            columns[f"torque/net/{ours}"] = smooth(table.time, torque, rate_hz)(grid)
+            columns[f"torque/biological/{ours}"] = columns[f"torque/net/{ours}"].copy()
     return columns
 
 
-def _pelvis(table: Table, grid: FloatArray) -> dict[str, FloatArray]:
+def _pelvis(table: Table, grid: FloatArray, mass_kg: float) -> dict[str, FloatArray]:
     if not all(name in table.names for name in _PELVIS):
         return {}
     rate_hz = 1.0 / (grid[1] - grid[0])
-    x, y, z = _to_world(*(_finite(table, name) for name in _PELVIS))
-    columns = {f"pelvis/{a}": _smooth(table, v, rate_hz)(grid) for a, v in zip("xyz", (x, y, z), strict=True)}
-    for axis, values in zip("xyz", (x, y, z), strict=True):
-        columns[f"pelvis/v{axis}"] = _smooth(table, values, rate_hz, VELOCITY_CUTOFF_HZ)(grid, 1)
+    place = _to_world(*(_column(table, name, f"pelvis/{name[-1]}", 1.0, mass_kg) for name in _PELVIS))
+    columns = {f"pelvis/{a}": smooth(table.time, v, rate_hz)(grid) for a, v in zip("xyz", place, strict=True)}
+    columns |= {f"pelvis/v{a}": velocity(table.time, v, grid) for a, v in zip("xyz", place, strict=True)}
+    if all(name in table.names for name in PELVIS_ANGLES):
+        scale = np.pi / 180 if table.in_degrees else 1.0
+        turns = (smooth(table.time, scale * table.finite(n), rate_hz) for n in PELVIS_ANGLES)
+        columns |= pelvis_quaternion(*(turn(grid) for turn in turns))
     return columns
 
 
@@ -291,7 +192,7 @@ def _to_world(x: FloatArray, y: FloatArray, z: FloatArray) -> tuple[FloatArray, 
     return x, -z, y
 
 
-def _plate(table: Table, grid: FloatArray, side: str) -> tuple[dict[str, FloatArray], FloatArray]:
+def _plate(table: Table, grid: FloatArray, side: str, mass_kg: float) -> tuple[dict[str, FloatArray], FloatArray]:
     """Force and centre of pressure under one foot, and the times of its heel strikes in the whole file."""
     held = {}
     for name in table.names:
@@ -303,17 +204,17 @@ def _plate(table: Table, grid: FloatArray, side: str) -> tuple[dict[str, FloatAr
     if not {"vx", "vy", "vz"} <= held.keys():
         return {}, np.array([])
     rate_hz = 1.0 / (grid[1] - grid[0])
-    force = _to_world(*(_finite(table, held[k]) for k in ("vx", "vy", "vz")))
+    force = _to_world(*(_column(table, held[f"v{a}"], f"grf/{side}/{a}", 1.0, mass_kg) for a in "xyz"))
     up = force[2]
     silent = np.interp(grid, table.time, up) <= 0.0  # filtering must not put force under a lifted foot
     columns = {}
     for axis, values in zip("xyz", force, strict=True):
-        columns[f"grf/{side}/{axis}"] = np.where(silent, 0.0, _smooth(table, values, rate_hz)(grid))
+        columns[f"grf/{side}/{axis}"] = np.where(silent, 0.0, smooth(table.time, values, rate_hz)(grid))
     columns[f"grf/{side}/z"] = np.maximum(columns[f"grf/{side}/z"], 0.0)
     loaded = up > LOADED_N
     if {"px", "pz"} <= held.keys() and loaded.any():
         columns |= _centre_of_pressure(table, grid, side, held, loaded)
-    return columns, _heel_strikes(table.time, loaded)
+    return columns, heel_strikes(table.time, loaded)
 
 
 def _centre_of_pressure(
@@ -321,7 +222,7 @@ def _centre_of_pressure(
 ) -> dict[str, FloatArray]:
     """Where the foot is loaded; NaN elsewhere, where plates report nonsense."""
     time, on_grid = table.time[loaded], np.interp(grid, table.time, loaded.astype(float)) > 0.99
-    px, pz = (_finite(table, held[key])[loaded] for key in ("px", "pz"))
+    px, pz = (table.finite(held[key])[loaded] for key in ("px", "pz"))
     # Nobody's trial is 10 m from its origin on average: such positions are millimetres.
     unit = 1e-3 if np.median(np.hypot(px, pz)) > 10.0 else 1.0
     x, y, _ = _to_world(px * unit, np.zeros_like(px), pz * unit)
@@ -329,33 +230,6 @@ def _centre_of_pressure(
         f"cop/{side}/{axis}": np.where(on_grid, np.interp(grid, time, values), np.nan)
         for axis, values in (("x", x), ("y", y))
     }
-
-
-def _heel_strikes(time: FloatArray, loaded: NDArray[np.bool_]) -> FloatArray:
-    """Times at which the foot gets loaded after a swing of at least `MIN_SWING_S`."""
-    edges = np.flatnonzero(np.diff(loaded.astype(int)))
-    strikes, lifted = [], None
-    for edge in edges:
-        if not loaded[edge + 1]:
-            lifted = time[edge + 1]
-        elif lifted is None or time[edge + 1] - lifted >= MIN_SWING_S:
-            strikes.append(time[edge + 1])
-    return np.array(strikes)
-
-
-def _phases(strikes: dict[str, FloatArray], grid: FloatArray) -> dict[str, FloatArray]:
-    strides = np.concatenate([np.diff(times) for times in strikes.values()] or [np.array([])])
-    if len(strides) == 0:
-        return {}
-    stride = float(np.median(strides))
-    phases = {}
-    for side, times in strikes.items():
-        if len(times):
-            before = times[0] - stride * np.arange(np.ceil(max(times[0] - grid[0], 0.0) / stride), 0, -1)
-            after = times[-1] + stride * np.arange(1, np.ceil(max(grid[-1] - times[-1], 0.0) / stride) + 2)
-            knots = np.concatenate([before, times, after])
-            phases[f"phase/{side}"] = np.interp(grid, knots, np.arange(len(knots))) % 1.0
-    return phases
 
 
 def _emg(table: Table, grid: FloatArray, emg_side: str | None) -> dict[str, FloatArray]:
@@ -367,21 +241,15 @@ def _emg(table: Table, grid: FloatArray, emg_side: str | None) -> dict[str, Floa
             continue
         if side is None:
             raise ValueError(f"{table.path}: EMG column {name!r} names no leg: say emg_side 'r' or 'l'")
-        values = _finite(table, name)
+        values = table.finite(name)
         # Low-passed envelopes undershoot zero a little, raw EMG swings as far below it as above.
-        if values.min() < -0.1 or values.max() > 1.0 + 1e-6:
-            raise ValueError(f"{table.path}: EMG column {name!r} is no envelope within 0..1")
+        outside = np.flatnonzero((values < -0.1) | (values > 1.0 + 1e-6))
+        if len(outside):
+            line = table.lines[outside[0]]
+            raise ValueError(f"{table.path}: line {line}: EMG column {name!r} is no envelope within 0..1")
         held.setdefault(f"{muscle}_{side}", []).append(values)
     rate_hz = 1.0 / (grid[1] - grid[0])
     return {
-        f"emg_env/{muscle}": np.clip(_smooth(table, np.mean(several, axis=0), rate_hz)(grid), 0.0, 1.0)
+        f"emg_env/{muscle}": np.clip(smooth(table.time, np.mean(several, axis=0), rate_hz)(grid), 0.0, 1.0)
         for muscle, several in held.items()
     }
-
-
-def _finite(table: Table, name: str) -> FloatArray:
-    values = table[name]
-    if not np.isfinite(values).all():
-        row = int(np.argmin(np.isfinite(values)))
-        raise ValueError(f"{table.path}: column {name!r} is not finite at time {table.time[row]:.4f}")
-    return values

@@ -25,7 +25,7 @@ from .reference import load_reference
 from .sensors import FaultInjector, SensorFault, SensorSuite, SensorTruth
 from .state import GOAL, NEXT_LANE, WANTED
 from .terrain import LEVEL, Terrain
-from .truth import BLOCKS, ROW, read_truth
+from .truth import BLOCKS, ROW, read_imus, read_truth
 
 FloatArray = NDArray[np.float64]
 
@@ -46,23 +46,25 @@ def _control_period(
     policy_steps: int,
     steps: int,
     limits: Any,
+    imus: Any,
+    acc: Any,
+    gyro: Any,
     row: Any,
 ) -> bool:
     """One control period of physics with the policy at its own rate; the truth at its end into row.
 
-    clock: (1,) physics steps until the policy speaks next. Returns whether the person has fallen.
+    clock: (1,) physics steps until the policy speaks next. imus: see `read_imus`; acc, gyro: (steps, n_sites, 3) what
+    they feel after each step. Returns whether the person has fallen.
     """
-    left = steps
-    while left > 0:
+    for step in range(steps):
         if clock[0] == 0:
             keep_pace(pointers, body, state, policy_steps * body.timestep)
             observe(functions, pointers, body, exo, state, action, work, observation)
             act(network, observation, action)
             clock[0] = policy_steps
-        now = min(left, clock[0])
-        advance(functions, pointers, body, exo, state, action, command, work, now)
-        clock[0] -= now
-        left -= now
+        advance(functions, pointers, body, exo, state, action, command, work, 1)
+        clock[0] -= 1
+        read_imus(functions, pointers, body, imus, acc[step], gyro[step])
     read_truth(functions, pointers, body, exo, limits, state, work, row)
     return bool(has_fallen(pointers, body, state, work))
 
@@ -108,16 +110,20 @@ class Plant:
         self._command = np.zeros(len(self.person.exo.joint))
         self.layout = device.layout if device else None
         self.suite: SensorSuite | None = None
-        self._faults = FaultInjector(device.layout, faults) if device else None
+        self._imus = np.zeros((0, 6), dtype=np.int64)
+        self._acc, self._gyro = np.zeros((self.steps, 0, 3)), np.zeros((self.steps, 0, 3))
+        self._injector = FaultInjector(device.layout, faults, rate) if device else None
         if device:
             self._plan_sensors(device)
+        self.faults = faults
         self.active_faults: tuple[str, ...] = ()
 
     def _plan_sensors(self, device: DeviceDescription) -> None:
         model, s = self.person.model, device.sensors
         mounts = s.imu.mounts if s.imu else ()
-        self._acc = _sensor_index(model, [f"imu_{m.site}_acc" for m in mounts])
-        self._gyro = _sensor_index(model, [f"imu_{m.site}_gyro" for m in mounts])
+        starts = [[model.sensor(f"imu_{m.site}_{kind}").adr[0] for kind in ("acc", "gyro")] for m in mounts]
+        self._imus = (np.array(starts, dtype=np.int64).reshape(-1, 2, 1) + np.arange(3)).reshape(-1, 6)
+        self._acc, self._gyro = (np.zeros((self.steps, len(mounts), 3)) for _ in range(2))
         encoders = [f"{j}_{side}" for side in ("r", "l") for j in (s.encoder.joints if s.encoder else ())]
         # An encoder sits on the drive where there is one, else on the limb.
         names = [f"exo_{j}" if j in device.actuated else j for j in encoders]
@@ -125,6 +131,7 @@ class Plant:
         muscles = [f"{m}_{side}" for side in ("r", "l") for m in (s.emg.muscles if s.emg else ())]
         start = BLOCKS["excitation"][0]
         self._emg = np.array([start + SIDED_MUSCLES.index(m) for m in muscles], dtype=np.int64)
+        self._cuff = BLOCKS["exo"][0] + self.person.exo.joint
 
     def reset(
         self, speed: float, rng: np.random.Generator, phase: float | None = None, x: float = 0.0, posture: str = "stand"
@@ -151,11 +158,18 @@ class Plant:
             person.work,
             self.row,
         )
+        read_imus(self._functions, person.pointers, person.body, self._imus, self._acc[0], self._gyro[0])
+        self._acc[:], self._gyro[:] = self._acc[0], self._gyro[0]
         if self.device:
             self.suite = SensorSuite(self.device, rng.spawn(1)[0], self.rate)
-            assert self._faults
-            self._faults.reset()
+            assert self._injector
+            self._injector.reset(rng.spawn(1)[0])
         return self._frame()
+
+    @property
+    def frame_lost(self) -> bool:
+        """Whether a dropout keeps the present frame from the controller; its values are NaN."""
+        return self._injector is not None and self._injector.frame_lost
 
     @property
     def time(self) -> float:
@@ -208,28 +222,32 @@ class Plant:
             self.policy_steps,
             self.steps,
             self._limits,
+            self._imus,
+            self._acc,
+            self._gyro,
             self.row,
         )
         self.ticks += 1
         return self._frame()
 
     def _frame(self) -> SensorFrame | None:
-        if self.suite is None or self.layout is None or self._faults is None:
+        if self.suite is None or self.layout is None or self._injector is None:
             return None
-        sensed, row = self.person.data.sensordata, self.row
-        grf, cop = BLOCKS["grf"][0], BLOCKS["foot_cop"][0]
-        values = self.suite.measure(
-            SensorTruth(
-                time=self.time,
-                imu_acc=sensed[self._acc],
-                imu_gyro=sensed[self._gyro],
-                encoder_angle=self.person.data.qpos[self._encoder],
-                foot_force=np.maximum(row[[grf + 2, grf + 5]], 0.0),
-                foot_cop=row[cop : cop + 4].reshape(2, 2),
-                excitation=row[self._emg],
-            )
+        row = self.row
+        angle, grf, cop = BLOCKS["angle"][0], BLOCKS["grf"][0], BLOCKS["foot_cop"][0]
+        truth = SensorTruth(
+            time=self.time,
+            imu_acc=self._acc,
+            imu_gyro=self._gyro,
+            angle=row[angle : angle + len(SIDED_JOINTS)],
+            encoder_angle=self.person.data.qpos[self._encoder],
+            cuff_torque=row[self._cuff],
+            foot_force=np.maximum(row[[grf + 2, grf + 5]], 0.0),
+            foot_cop=row[cop : cop + 4].reshape(2, 2),
+            excitation=row[self._emg],
         )
-        self.active_faults = self._faults.apply(self.time, values)
+        values = self.suite.measure(self._injector.disturb(truth))
+        self.active_faults = self._injector.spoil(self.time, values)
         return SensorFrame(self.time, values, self.layout)
 
     def biological_torque(self, joints: tuple[str, ...]) -> FloatArray:
@@ -238,9 +256,3 @@ class Plant:
         muscle, ligament = BLOCKS["muscle"][0], BLOCKS["ligament"][0]
         total = self.row[muscle : muscle + 12] + self.row[ligament : ligament + 12]
         return total[index] / self.subject.mass_kg
-
-
-def _sensor_index(model: Any, names: list[str]) -> NDArray[np.int64]:
-    """(n, 3) positions of 3-vector sensors in sensordata."""
-    start = [model.sensor(n).adr[0] for n in names]
-    return np.array(start, dtype=np.int64)[:, None] + np.arange(3) if start else np.zeros((0, 3), np.int64)

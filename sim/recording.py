@@ -53,6 +53,7 @@ _FAMILIES = {
     "insole/[rl]/cop_[xy]": "m",
     "encoder/{joint}/angle": "rad",
     "encoder/{joint}/velocity": "rad/s",
+    "load_cell/{joint}": "Nm",
     "estimate/{joint}": "Nm/kg",
     "command/{joint}": "Nm",
     "delivered/{joint}": "Nm",
@@ -181,21 +182,23 @@ class Recording:
             and all(_same(values, other.columns[name]) for name, values in self.columns.items())
         )
 
-    def write(self, path: str | Path) -> None:
-        """Write atomically as Parquet: `path` holds the whole recording or what was there before.
-
-        The same recording gives the same bytes. Raises ValueError as on construction, OSError.
-        """
-        path = Path(path)
+    def table(self) -> pa.Table:
+        """The columns and the metadata as Arrow keeps them. Raises ValueError as on construction."""
         columns = {name: _as_column(name, values) for name, values in self.columns.items()}
-        meta = _checked_meta(columns, self.meta)
-        text = json.dumps(meta, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(_checked_meta(columns, self.meta), sort_keys=True, ensure_ascii=False)
         arrays = [
             pa.array(values.tolist(), pa.string()).dictionary_encode() if name in STRING_COLUMNS else pa.array(values)
             for name, values in columns.items()
         ]
         table = pa.Table.from_arrays(arrays, names=list(columns))
-        table = table.replace_schema_metadata({METADATA_KEY: text.encode()})
+        return table.replace_schema_metadata({METADATA_KEY: text.encode()})
+
+    def write(self, path: str | Path) -> None:
+        """Write atomically as Parquet: `path` holds the whole recording or what was there before.
+
+        The same recording gives the same bytes. Raises ValueError as on construction, OSError.
+        """
+        path, table = Path(path), self.table()
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
@@ -204,7 +207,7 @@ class Recording:
                 partial,
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=[name for name in columns if name in STRING_COLUMNS],
+                use_dictionary=[name for name in table.column_names if name in STRING_COLUMNS],
                 write_statistics=False,
             )
             os.replace(partial, path)

@@ -18,7 +18,8 @@ from .plant import Plant
 from .posture_plan import POSTURE_MODES
 from .recording import Recording
 from .seat import seat_place
-from .sensors import raw_emg
+from .sensors.fault_injector import spoil_raw_emg
+from .sensors.ultrasound import Scan, scan
 from .terrain import ground_height, ground_slope
 from .truth import BLOCKS, CONTACT_THRESHOLD, ROW
 
@@ -53,6 +54,9 @@ class RunLog:
         self.faults = [""] * n
         self.events: list[dict[str, Any]] = []
         self.poses: list[FloatArray] = []
+        emg = plant.device.sensors.emg if plant.device else None
+        self._raw_emg = np.zeros((round(seconds * emg.rate_hz) + 1, len(SIDES) * len(emg.muscles)) if emg else (0, 0))
+        self._raw_samples = 0
         self._pose_every = max(1, round(VIDEO_EVERY * plant.rate))
         self.ticks = 0
 
@@ -68,6 +72,7 @@ class RunLog:
         self.rows[k] = self.plant.row
         if frame is not None:
             self.measured[k] = frame.values
+            self._keep_raw_emg()
         if command is not None:
             self.commands[k] = command
         if estimate is not None and len(estimate):
@@ -130,17 +135,33 @@ class RunLog:
 
     def raw_emg(self, scenario: str, arm: str, seed: int, partial: bool = False) -> Recording | None:
         """The raw EMG of the run at its own rate, for the sibling file; None where the device has no EMG."""
-        plant = self.plant
-        spec = plant.device.sensors.emg if plant.device else None
-        if spec is None or plant.suite is None:
+        spec = self.plant.device.sensors.emg if self.plant.device else None
+        if spec is None:
             return None
-        muscles = [f"{m}_{side}" for side in SIDES for m in spec.muscles]
-        excitation = _block(self.rows[: self.ticks], "excitation")[:, [SIDED_MUSCLES.index(m) for m in muscles]]
-        rng = np.random.default_rng((seed, 1))
-        volts = raw_emg(excitation, plant.rate, spec, rng, plant.suite.emg_gain)
+        volts, faults = self._raw_emg[: self._raw_samples], self.plant.faults
+        names = [f"emg/{m}_{side}" for side in SIDES for m in spec.muscles]
+        if faults:
+            volts = volts.copy()
+            spoil_raw_emg(volts, names, spec.rate_hz, faults, np.random.default_rng((seed, 1)), spec.mvc_volts)
         columns = {"time": np.arange(len(volts)) / spec.rate_hz}
-        columns |= {f"emg/{m}": volts[:, i] for i, m in enumerate(muscles)}
+        columns |= {name: volts[:, i] for i, name in enumerate(names)}
         return Recording(columns, self._meta(scenario, arm, seed, partial) | {"rate_hz": spec.rate_hz})
+
+    def ultrasound(self, seed: int) -> Scan | None:
+        """Images of the run, for the sibling file; None where the device has no probe."""
+        spec = self.plant.device.sensors.ultrasound if self.plant.device else None
+        if spec is None:
+            return None
+        muscles = [SIDED_MUSCLES.index(f"{m}_{spec.side}") for m in spec.muscles]
+        lengths = _block(self.rows[: self.ticks], "fibre_length")[:, muscles]
+        return scan(lengths, self.plant.rate, spec, np.random.default_rng((seed, 2)))
+
+    def _keep_raw_emg(self) -> None:
+        """Keep the raw EMG that arrived with the present frame, of the first one only the sample at its own time."""
+        if self.plant.suite is not None and self.plant.suite.emg is not None:
+            new = self.plant.suite.emg.raw[-1 if self.ticks == 0 else 0 :]
+            self._raw_emg[self._raw_samples : self._raw_samples + len(new)] = new
+            self._raw_samples += len(new)
 
     def _modes(self, rows: FloatArray) -> NDArray[Any]:
         """(n,) the gait's mode; a walk's by the terrain that the feet tread."""

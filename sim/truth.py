@@ -141,6 +141,23 @@ def read_truth(
 
 
 @compiled
+def read_imus(functions: Any, pointers: Any, body: Any, imus: Any, acc: Any, gyro: Any) -> None:
+    """Specific force (m/s^2) and angular velocity (rad/s) at the mounts of the IMUs, (n_sites, 3) each.
+
+    imus: (n_sites, 6) addresses among the model's sensors. Forces must belong to the state, as for `read_truth`.
+    """
+    if len(imus) == 0:
+        return
+    for function in (RNE_POST_CONSTRAINT, SENSOR_VEL, SENSOR_ACC):
+        call(functions[function], pointers[MODEL], pointers[DATA])
+    sensors = view(pointers[SENSORDATA], body.nsensor)
+    for s in range(len(imus)):
+        for k in range(3):
+            acc[s, k] = sensors[imus[s, k]]
+            gyro[s, k] = sensors[imus[s, 3 + k]]
+
+
+@compiled
 def _underfoot(terrain: Any, positions: Any, frames: Any, calcn: int, toes: int) -> float:
     """x of the ground that is nearest below the heel, the ball or the tip of the toes, or below an edge beside them."""
     found, least = positions[3 * calcn], np.inf

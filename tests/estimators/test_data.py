@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from exotwin.estimators.data import (
+    TorqueSignals,
     Trial,
+    column_statistics,
+    common_rate,
     expand_channels,
     hold_last,
+    mode_columns,
     mode_keys,
-    open_dataset,
-    read_columns,
+    open_recording,
     resampled,
-    torque_sequence,
     true_kinematics,
 )
+from exotwin.estimators.dataset import open_dataset
 from exotwin.sim.recording import Recording
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +32,7 @@ from hypothesis.extra import numpy as hnp
 from synthetic_data import synthetic_recording
 
 KNEE = "encoder/knee_flexion_r/angle"
+KNEE_SIGNALS = TorqueSignals((KNEE,), ("knee_flexion_r",), 200.0)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +42,7 @@ def trial_path(dataset: Path) -> Path:
 
 def test_torques_are_per_body_mass(trial_path: Path) -> None:
     recording = synthetic_recording(1, mass=65.0)
-    sequence = torque_sequence(read_columns(trial_path), (KNEE,), ("knee_flexion_r",), 200.0)
+    sequence = KNEE_SIGNALS.read(open_recording(trial_path))
     np.testing.assert_array_equal(sequence.measured[:, 0], recording[KNEE])
     np.testing.assert_allclose(sequence.target[:, 0], recording["torque/biological/knee_flexion_r"] / 65.0)
 
@@ -46,7 +51,7 @@ def test_a_missing_column_is_named_with_the_nearest(trial_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"trial\.parquet: no column 'angle/knee_flexon_r'; did you mean 'angle/knee_flexion_r'"
     ):
-        read_columns(trial_path, ["angle/knee_flexon_r"])
+        open_recording(trial_path).read(["angle/knee_flexon_r"])
 
 
 def motion_capture() -> Recording:
@@ -58,10 +63,11 @@ def motion_capture() -> Recording:
 def test_motion_capture_needs_a_declared_substitute(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     motion_capture().write(tmp_path / "mocap.parquet")
     with pytest.raises(ValueError, match="but there is 'angle/knee_flexion_r': substitutes can let it stand in"):
-        read_columns(tmp_path / "mocap.parquet", [KNEE])
-    trial = read_columns(tmp_path / "mocap.parquet")
-    sequence = torque_sequence(trial, (KNEE,), ("knee_flexion_r",), 200.0, true_kinematics([KNEE]))
-    np.testing.assert_array_equal(sequence.measured[:, 0], trial.columns["angle/knee_flexion_r"])
+        open_recording(tmp_path / "mocap.parquet").read([KNEE])
+    trial = open_recording(tmp_path / "mocap.parquet").read()
+    signals = replace(KNEE_SIGNALS, substitutes=true_kinematics([KNEE]))
+    signals.log_substitutes(trial.source)
+    np.testing.assert_array_equal(signals.of(trial).measured[:, 0], trial.columns["angle/knee_flexion_r"])
     assert f"{KNEE} <- angle/knee_flexion_r" in caplog.text
 
 
@@ -70,12 +76,12 @@ def test_a_damaged_file_is_named(trial_path: Path, tmp_path: Path) -> None:
     for name, content in {"cut": whole[:-400], "text": b"time,mode\n0,walk\n", "empty": b""}.items():
         (tmp_path / f"{name}.parquet").write_bytes(content)
         with pytest.raises(ValueError, match=rf"{name}\.parquet: truncated, or not a Parquet file"):
-            read_columns(tmp_path / f"{name}.parquet")
+            open_recording(tmp_path / f"{name}.parquet")
     pq.write_table(pa.table({"time": [0.0]}), tmp_path / "other.parquet")
     with pytest.raises(ValueError, match=r"other\.parquet: Parquet, but not a recording"):
-        read_columns(tmp_path / "other.parquet")
+        open_recording(tmp_path / "other.parquet")
     with pytest.raises(FileNotFoundError, match="nowhere"):
-        read_columns(tmp_path / "nowhere.parquet")
+        open_recording(tmp_path / "nowhere.parquet")
 
 
 def test_what_follows_a_fall_is_cut_off(tmp_path: Path) -> None:
@@ -85,19 +91,23 @@ def test_what_follows_a_fall_is_cut_off(tmp_path: Path) -> None:
         {"time": 5.0, "kind": "fall", "detail": ""},
     ]
     recording.write(tmp_path / "fall.parquet")
-    trial = read_columns(tmp_path / "fall.parquet", [KNEE])
-    assert len(trial.columns[KNEE]) == 1000
+    opened = open_recording(tmp_path / "fall.parquet")
+    assert opened.rows == 1000
+    trial = opened.read(["time", KNEE])
+    np.testing.assert_array_equal(trial.columns[KNEE], recording[KNEE][:1000])
     assert trial.columns["time"][-1] < 5.0
 
 
 def test_another_rate_or_no_mass_is_refused() -> None:
     trial = synthetic_recording(0)
     with pytest.raises(ValueError, match="sampled at 200 Hz, expected 100 Hz"):
-        torque_sequence(trial, (KNEE,), ("knee_flexion_r",), 100.0)
+        replace(KNEE_SIGNALS, rate_hz=100.0).of(trial)
     with pytest.raises(ValueError, match="no subject mass_kg"):
-        torque_sequence(Trial(trial.columns, {"rate_hz": 200.0}), (KNEE,), ("knee_flexion_r",), 200.0)
+        KNEE_SIGNALS.of(Trial(trial.columns, {"rate_hz": 200.0}))
     with pytest.raises(ValueError, match="no rate_hz"):
-        torque_sequence(Trial(trial.columns, {}), (KNEE,), ("knee_flexion_r",), 200.0)
+        KNEE_SIGNALS.of(Trial(trial.columns, {}))
+    with pytest.raises(ValueError, match="sampled at 100 Hz, expected 200 Hz"):
+        common_rate([trial, Trial({}, {"rate_hz": 100.0})])
 
 
 def test_resampling_a_ramp_is_exact() -> None:
@@ -110,7 +120,7 @@ def test_resampling_a_ramp_is_exact() -> None:
 
 def test_dataset_splits_hold_their_subjects(dataset: Path) -> None:
     opened = open_dataset(dataset)
-    subjects = {split: [t.source for t in opened.trials(split, ["time"])] for split in ("train", "validation", "test")}
+    subjects = {split: [r.source for r in opened.recordings(split)] for split in ("train", "validation", "test")}
     assert [len(found) for found in subjects.values()] == [3, 1, 1]
     assert "subject=s5" in subjects["test"][0]
 
@@ -128,12 +138,16 @@ def test_dataset_faults_are_named(dataset: Path, tmp_path: Path) -> None:
         open_dataset(copy)
     rewrite(splits={"train": ["s1"], "validation": ["s9"]})
     with pytest.raises(ValueError, match=r"no recordings for the split 'validation' \(subjects \['s9'\]\)"):
-        open_dataset(copy).trials("validation")
+        open_dataset(copy).recordings("validation")
     rewrite()
-    damaged = copy / "task=walk/subject=s1/trial.parquet"
-    damaged.write_bytes(damaged.read_bytes()[:-400])
-    with pytest.raises(ValueError, match=r"subject=s1.trial\.parquet: truncated or changed"):
-        open_dataset(copy).trials("train")
+    changed = copy / "task=walk/subject=s1/trial.parquet"
+    synthetic_recording(0, mass=61.0).write(changed)
+    first = open_dataset(copy).recordings("train")[0]
+    with pytest.raises(ValueError, match=r"subject=s1.trial\.parquet: changed, its SHA-256"):
+        first.read(["time"])
+    changed.write_bytes(changed.read_bytes()[:-400])
+    with pytest.raises(ValueError, match=r"subject=s1.trial\.parquet: truncated"):
+        open_dataset(copy).recordings("train")
     (copy / "manifest.json").write_text("{}")
     with pytest.raises(ValueError, match=r"manifest\.json: files: Field required"):
         open_dataset(copy)
@@ -146,6 +160,47 @@ def test_channels_from_patterns() -> None:
     assert expand_channels(("encoder/*", "imu/*/a?", "imu/pelvis/gz"), names) == (names[2], names[1], names[3])
     with pytest.raises(ValueError, match=r"no column fits 'inu/pelvis/ax'; did you mean 'imu/pelvis/ax'"):
         expand_channels(("inu/pelvis/ax",), names)
+
+
+def test_parts_of_a_dataset(dataset: Path) -> None:
+    opened = open_dataset(dataset)
+    assert opened.tasks == ("walk",)
+    assert {f.subject for f in opened.only(tasks=["w*"], subjects=["s[12]", "s5"]).files} == {"s1", "s2", "s5"}
+    with pytest.raises(ValueError, match="no task fits 'wark'; did you mean 'walk'"):
+        opened.only(tasks=["wark"])
+    with pytest.raises(ValueError, match="no subject fits 's9'"):
+        opened.only(subjects=["s9"])
+    with pytest.raises(ValueError, match="no recordings for the split 'test'"):
+        opened.only(subjects=["s1"]).recordings("test")
+
+
+def test_text_columns_survive_row_groups(tmp_path: Path) -> None:
+    recording = synthetic_recording(0, seconds=4.0)
+    recording.write(tmp_path / "whole.parquet")
+    table = pq.read_table(tmp_path / "whole.parquet")
+    pq.write_table(table, tmp_path / "parts.parquet", row_group_size=100)
+    opened = open_recording(tmp_path / "parts.parquet")
+    trial = opened.read(mode_columns(opened.names))
+    expected = [f"{m}/{s}" if s else m for m, s in zip(recording["mode"], recording["speed_class"], strict=True)]
+    assert mode_keys(trial).tolist() == expected
+
+
+@given(
+    hnp.arrays(
+        float, st.tuples(st.integers(1, 40), st.just(2)), elements=st.one_of(st.floats(-1e3, 1e3), st.just(np.nan))
+    ),
+    st.lists(st.integers(0, 40), max_size=4),
+)
+def test_statistics_in_parts_are_those_of_the_whole(values: np.ndarray, cuts: list[int]) -> None:
+    parts = np.split(values, sorted(cuts))
+    empty = np.isnan(values).all(axis=0)
+    if empty.any():
+        with pytest.raises(ValueError, match="no value at all"):
+            column_statistics(("a", "b"), parts)
+        return
+    mean, sd = column_statistics(("a", "b"), parts)
+    np.testing.assert_allclose(mean, np.nanmean(values, axis=0), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(sd, np.nanstd(values, axis=0), rtol=1e-9, atol=1e-6)
 
 
 def test_mode_keys() -> None:

@@ -47,6 +47,8 @@ def test_twice_mirrored_is_the_original() -> None:
         *(f"insole/{s}/{q}" for s in "rl" for q in ("force", "cop_x", "cop_y")),
         "emg_env/soleus_l",
         "emg_env/soleus_r",
+        "load_cell/knee_flexion_r",
+        "load_cell/knee_flexion_l",
     )
     values = np.random.default_rng(0).normal(size=(5, len(names)))
     mirror = Mirror(names)

@@ -13,8 +13,9 @@ import pytest
 from exotwin.controllers.interface import ChannelLayout, SensorFrame
 from exotwin.controllers.protocols import ModeEstimate, TorqueEstimator
 from exotwin.estimators.bundle import BundleError, Manifest, export_bundle, read_manifest, verify_bundle
-from exotwin.estimators.data import read_columns, true_kinematics
+from exotwin.estimators.data import open_recording, true_kinematics
 from exotwin.estimators.evaluation import evaluate_bundle
+from exotwin.estimators.loading import Loader
 from exotwin.estimators.runtime import OnnxEstimator, OnnxModeClassifier
 from exotwin.sim.recording import Recording
 from synthetic_data import synthetic_recording, write_dataset
@@ -111,7 +112,7 @@ def test_evaluates_motion_capture_at_another_rate(bundle: Path, tmp_path: Path) 
     with pytest.raises(ValueError, match="substitutes"):
         evaluate_bundle(bundle, tmp_path / "mocap.parquet")
     substitutes = true_kinematics(OnnxEstimator(bundle).channels)
-    for trial in (tmp_path / "mocap.parquet", read_columns(tmp_path / "mocap.parquet")):
+    for trial in (tmp_path / "mocap.parquet", open_recording(tmp_path / "mocap.parquet").read()):
         assert min(e["r2"] for e in evaluate_bundle(bundle, trial, substitutes).values()) > 0.85
 
 
@@ -180,16 +181,16 @@ def test_a_resumed_training_gives_the_same_bundle(tmp_path: Path, monkeypatch: p
     few = SMALL | {"epochs": 4, "channels": ("encoder/*",)}
     training.train_torque_estimator(data, tmp_path / "whole", **few)
 
-    epoch = training._Crops.epoch
+    batches = Loader.batches
     calls = []
 
-    def stopped(self: Any, rng: np.random.Generator) -> Any:
-        calls.append(rng)
+    def stopped(self: Loader, *args: Any) -> Any:
+        calls.append(args)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return epoch(self, rng)
+        return batches(self, *args)
 
-    monkeypatch.setattr(training._Crops, "epoch", stopped)
+    monkeypatch.setattr(Loader, "batches", stopped)
     metrics = training.train_torque_estimator(data, tmp_path / "parts", **few)
     assert metrics["epochs"] == 2
     assert read_manifest(tmp_path / "parts").provenance.partial

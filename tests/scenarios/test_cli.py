@@ -16,7 +16,6 @@ import pytest
 from exotwin.scenarios import cli
 from exotwin.scenarios.catalogue import find_bundle
 from exotwin.scenarios.scenario import list_scenarios
-from exotwin.sim.manifest import read_manifest, validate_manifest
 from exotwin.sim.recording import read_recording
 from short_walk import arms, short_walk
 
@@ -292,24 +291,6 @@ def test_ctrl_c_ends_the_real_command_with_code_130_and_partial_files(tmp_path):
         "mine.partial.parquet",
         "report.partial.html",
     ]
-
-
-# --- data sets
-
-
-def test_generate_makes_a_data_set_and_says_what_it_holds(exotwin, tmp_path, monkeypatch):
-    monkeypatch.setattr("exotwin.sim.generate.plan.__defaults__", (0.5,))
-    monkeypatch.setattr("exotwin.sim.generate.GAITS", {"walk": "walk", "stand": "walk"})
-    words = ("generate", "--out", "data", "--subjects", 3, "--minutes", 0.01, "--workers", 1)
-    code, out, _ = exotwin(*words)
-    assert code == 0
-    assert "6 recordings, 0.1 minutes, 0 falls" in out
-    manifest = read_manifest(tmp_path / "data")
-    validate_manifest(manifest, tmp_path / "data")
-    assert {f.task for f in manifest.files} == {"walk", "stand"}
-    times = {path: path.stat().st_mtime_ns for path in parquet(tmp_path)}
-    assert exotwin(*words)[0] == 0
-    assert {path: path.stat().st_mtime_ns for path in parquet(tmp_path)} == times
 
 
 # --- the shipped scenarios, whole

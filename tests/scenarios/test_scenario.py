@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from exotwin.scenarios.scenario import Fault, Scenario, list_scenarios, load_scenario
+from exotwin.scenarios.scenario import Scenario, list_scenarios, load_scenario
 from exotwin.sim.terrain import Ramp, Terrain, load_terrain
 
 MINIMAL: dict[str, Any] = {
@@ -103,7 +103,8 @@ def test_terrain_is_a_name_a_file_or_sections(load, tmp_path):
         ({"assistance": {"joints": {"hip_flexion": {"scal": 0.2}}}}, "did you mean 'scale'"),
         ({"faults": [{"start_s": 1, "end_s": 2, "kind": "nam"}]}, "did you mean 'nan'"),
         ({"faults": [{"start_s": 2, "end_s": 1, "kind": "nan"}]}, "end_s must be after"),
-        ({"faults": [{"start_s": 1, "end_s": 2, "kind": "dropout", "channels": "imu/*"}]}, "whole frames"),
+        ({"faults": [{"start_s": 1, "end_s": 2, "kind": "stuck", "chanels": "imu/*"}]}, "did you mean 'channels'"),
+        ({"faults": [{"start_s": 1, "end_s": 2, "kind": "lost_insole", "side": "right"}]}, r"faults\.0\.lost_insole\.side"),
         ({"terrain": "circut"}, "no terrain 'circut'; did you mean 'circuit'"),
         ({"terrain": [{"kind": "ramp", "slope_deg": 50, "length_m": 2}]}, r"terrain\.sections\.0\.ramp\.slope_deg"),
         ({"until": "end_of_terrian", "terrain": "circuit"}, "did you mean 'end_of_terrain'"),
@@ -141,11 +142,23 @@ def test_broken_yaml_names_the_file(tmp_path):
         load_scenario(path)
 
 
-def test_a_fault_covers_its_window_and_channels():
-    fault = Fault(start_s=1.0, end_s=2.0, channels="imu/thigh_r/*", kind="nan")
-    assert fault.covers(1.0, "imu/thigh_r/ax")
-    assert not fault.covers(2.0, "imu/thigh_r/ax")
-    assert not fault.covers(1.5, "imu/thigh_l/ax")
+def test_faults_of_every_kind_are_read_and_have_their_time(load):
+    times = {"start_s": 1.0, "end_s": 2.0}
+    given = [
+        {"kind": "dropout", "loss": 0.1},
+        {"kind": "nan"},
+        {"kind": "stuck", "channels": "encoder/*"},
+        {"kind": "saturation", "channels": "imu/*/g*", "limit": 5.0},
+        {"kind": "clock_drift", "channels": "imu/*", "ppm": 100},
+        {"kind": "swapped_sides", "channels": "imu/thigh_*"},
+        {"kind": "shifted_imu", "site": "thigh_r", "rotation_deg": [0, 20, 0]},
+        {"kind": "lost_insole", "side": "l"},
+        {"kind": "emg_electrode_off", "muscle": "soleus_r"},
+        {"kind": "latency_spike", "delay_s": 0.1},
+    ]
+    faults = load(faults=[times | fault for fault in given]).faults
+    assert [fault.kind for fault in faults] == [fault["kind"] for fault in given]
+    assert all(fault.is_active(1.0) and not fault.is_active(2.0) for fault in faults)
 
 
 def test_postures_are_asked_for_at_their_times(load):

@@ -60,8 +60,10 @@ def test_round_trip_and_true_facts(dataset: Path) -> None:
 
 
 def test_same_dataset_same_bytes(dataset: Path) -> None:
-    first = write_manifest(build(dataset), dataset).read_bytes()
-    assert write_manifest(build(dataset), dataset).read_bytes() == first
+    write_manifest(build(dataset), dataset)
+    first = (dataset / "manifest.json").read_bytes()
+    write_manifest(build(dataset), dataset)
+    assert (dataset / "manifest.json").read_bytes() == first
 
 
 @given(
@@ -102,6 +104,30 @@ def test_changed_missing_and_extra_files_are_all_named(dataset: Path) -> None:
     assert "subject=s4" not in message
 
 
+def test_raw_emg_is_checked_with_its_recording(dataset: Path) -> None:
+    emg = dataset / "_emg" / "task=walk" / "subject=s4" / "a.parquet"
+    meta = {"subject": {"id": "s4", "mass_kg": 63.0}, "rate_hz": 1000.0}
+    Recording({"time": np.arange(9) / 1000.0, "emg/soleus_r": np.ones(9)}, meta).write(emg)
+    manifest = build(dataset)
+    assert len(manifest.files) == 14
+    assert [f.path for f in manifest.files if f.emg_sha256] == ["task=walk/subject=s4/a.parquet"]
+    validate_manifest(manifest, dataset)
+    emg.write_bytes(emg.read_bytes() + b"x")
+    with pytest.raises(ValueError, match=r"_emg/task=walk/subject=s4/a\.parquet has changed"):
+        validate_manifest(manifest, dataset)
+    emg.unlink()
+    with pytest.raises(ValueError, match=r"_emg/task=walk/subject=s4/a\.parquet is missing"):
+        validate_manifest(manifest, dataset)
+
+
+def test_a_manifest_that_claims_another_length_or_no_fall_is_found_out(dataset: Path) -> None:
+    manifest = build(dataset)
+    manifest.files[0].rows += 1
+    manifest.files[1].falls = 0
+    with pytest.raises(ValueError, match=r"does not have 11 rows; .* does not have 0 falls"):
+        validate_manifest(manifest, dataset)
+
+
 def test_a_file_that_belies_its_folder_is_named(dataset: Path) -> None:
     path = record(dataset, "walk", "s1", mass=60.0)
     moved = dataset / "task=walk" / "subject=s2" / "b.parquet"
@@ -127,7 +153,8 @@ def test_empty_folder(tmp_path: Path) -> None:
 
 
 def test_bad_manifests_are_named(dataset: Path) -> None:
-    path = write_manifest(build(dataset), dataset)
+    write_manifest(build(dataset), dataset)
+    path = dataset / "manifest.json"
     good = json.loads(path.read_text())
 
     twice = json.loads(path.read_text())

@@ -252,9 +252,18 @@ def damaged(lines: list[str], row: int, text: str) -> list[str]:
         (lambda lines: damaged(lines, 20, "0.14\t0.1"), "line 21 has 2 columns, the labels 3"),
         (lambda lines: damaged(lines, 20, "0.14\t0.1\t0.1\t7"), "line 21 has 4 columns, the labels 3"),
         (lambda lines: damaged(lines, 20, "0.14\tx1\t0.1"), "line 21, column 'hip_flexion_r': 'x1' is not"),
-        (lambda lines: damaged(lines, 20, "0.13\t0.1\t0.1"), "time does not increase at line 21"),
-        (lambda lines: damaged(lines, 20, "nan\t0.1\t0.1"), "time does not increase at line 21"),
-        (lambda lines: damaged(lines, 20, "0.14\t0.1\tnan"), "'knee_angle_r' is not finite at time 0.1400"),
+        (lambda lines: damaged(lines, 20, "0.13\t0.1\t0.1"), "line 21, column 'time': time does not increase"),
+        (lambda lines: damaged(lines, 20, "nan\t0.1\t0.1"), "line 21, column 'time': nan is not a finite number"),
+        (
+            lambda lines: damaged(lines, 20, "0.14\t0.1\tnan"),
+            "line 21, column 'knee_angle_r': nan is not a finite number",
+        ),
+        (lambda lines: damaged(lines, 20, "0.14\t0.1\t1e999"), "line 21, column 'knee_angle_r': inf is not a finite"),
+        (lambda lines: damaged(lines, 20, "0.14\t0.1\t1_0"), "line 21, column 'knee_angle_r': '1_0' is not a number"),
+        (
+            lambda lines: damaged(lines, 20, "0.14\t41.0\t0.1"),
+            "line 21, column 'hip_flexion_r': 41 is too much for 'angle/hip_flexion_r', at most 3.5",
+        ),
         (
             lambda lines: damaged(lines, 5, "time\thip_flexon_r\tfoo"),
             "among its columns hip_flexon_r, foo; did you mean 'hip_flexion_r'",
@@ -270,11 +279,29 @@ def test_malformed_files_are_named(tmp_path: Path, damage: object, message: str)
     assert message in str(caught.value)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(row=st.integers(0, 39), name=st.sampled_from(["time", "hip_flexion_r", "knee_angle_r"]), value=st.floats())
+def test_any_number_anywhere_is_taken_or_named(tmp_path: Path, row: int, name: str, value: float) -> None:
+    """The complaint names the line and column that were changed; for the time the next line may be blamed."""
+    columns = gait(n=40)
+    columns[name][row] = value
+    path = write(tmp_path / "bad.sto", columns)
+    complaint = ""
+    try:
+        found = import_opensim([path], 70.0, knee_positive="flexion")["angle/knee_flexion_r"]
+    except ValueError as error:
+        complaint, found = str(error), np.zeros(1)
+    assert np.isfinite(found).all()
+    if complaint:
+        assert "bad.sto" in complaint
+        assert f"line {row + 7}, column '{name}'" in complaint or name == "time"
+
+
 def test_a_gap_in_time_is_named(tmp_path: Path) -> None:
     columns = gait()
     columns["time"][100:] += 0.5
     path = write(tmp_path / "bad.sto", columns)
-    with pytest.raises(ValueError, match=r"bad\.sto: time jumps by 0\.51 s at line 107"):
+    with pytest.raises(ValueError, match=r"bad\.sto: line 107, column 'time': time jumps by 0\.51 s"):
         import_opensim([path], 70.0)
 
 

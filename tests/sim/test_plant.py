@@ -6,7 +6,7 @@ from exotwin.scenarios.catalogue import find_device
 from exotwin.sim.impairments import KINDS, Impairment
 from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
-from exotwin.sim.sensors import SensorFault
+from exotwin.sim.sensors.faults import Missing, Stuck
 from exotwin.sim.terrain import ground_height, load_terrain
 from exotwin.sim.truth import BLOCKS
 
@@ -157,8 +157,8 @@ def test_unknown_policy_names_the_nearest():
 
 def test_faults_spoil_their_channels_in_their_time_and_nothing_else():
     faults = (
-        SensorFault(0.1, 0.2, "imu/thigh_r/*", "nan"),
-        SensorFault(0.15, 0.3, "encoder/knee_flexion_l/angle", "hold"),
+        Missing(start_s=0.1, end_s=0.2, channels="imu/thigh_r/*"),
+        Stuck(start_s=0.15, end_s=0.3, channels="encoder/knee_flexion_l/angle"),
     )
     spoilt, whole = Plant(Subject(), HKA, faults=faults), Plant(Subject(), HKA)
     rows, values = walk(spoilt, 0.4)
@@ -179,7 +179,7 @@ def test_faults_spoil_their_channels_in_their_time_and_nothing_else():
 
 
 def test_active_faults_are_named():
-    plant = Plant(Subject(), HKA, faults=(SensorFault(0.05, 0.1, "insole/*", "nan"),))
+    plant = Plant(Subject(), HKA, faults=(Missing(start_s=0.05, end_s=0.1, channels="insole/*"),))
     plant.reset(1.25, np.random.default_rng(0))
     named = []
     for _ in range(30):
@@ -190,7 +190,7 @@ def test_active_faults_are_named():
 
 def test_fault_on_a_channel_that_is_none_names_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'imu/thigh_r/ax'"):
-        Plant(Subject(), HKA, faults=(SensorFault(0.0, 1.0, "imu/thihg_r/ax", "nan"),))
+        Plant(Subject(), HKA, faults=(Missing(start_s=0.0, end_s=1.0, channels="imu/thihg_r/ax"),))
 
 
 def test_a_run_begins_near_the_place_asked_for():

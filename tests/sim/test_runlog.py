@@ -62,7 +62,7 @@ def expected_units() -> dict[str, str]:
         units |= {f"imu/{site}/a{axis}": "m/s^2" for axis in "xyz"} | {f"imu/{site}/g{axis}": "rad/s" for axis in "xyz"}
     for joint in DRIVEN:
         units |= {f"encoder/{joint}/angle": "rad", f"encoder/{joint}/velocity": "rad/s"}
-        units |= {f"command/{joint}": "Nm", f"delivered/{joint}": "Nm"}
+        units |= {f"command/{joint}": "Nm", f"delivered/{joint}": "Nm", f"load_cell/{joint}": "Nm"}
     units |= {f"estimate/{joint}": "Nm/kg" for joint in ESTIMATED}
     units |= {f"pelvis/{axis}": "m" for axis in "xyz"} | {f"pelvis/v{axis}": "m/s" for axis in "xyz"}
     units |= {f"pelvis/q{axis}": "1" for axis in "wxyz"} | {f"pelvis/w{axis}": "rad/s" for axis in "xyz"}
@@ -80,7 +80,7 @@ def test_every_column_is_there_with_its_unit(recording):
 def test_without_an_exo_there_is_the_person_alone():
     _, log, _, _ = walk(None, 40)
     alone = log.recording("level_walk", "no_exo", 5)
-    device_s = ("imu", "encoder", "insole", "emg_env", "command", "delivered", "estimate")
+    device_s = ("imu", "encoder", "load_cell", "insole", "emg_env", "command", "delivered", "estimate")
     assert set(alone.meta["units"]) == {n for n in expected_units() if n.split("/")[0] not in device_s}
     assert alone.meta["device"] is None
     assert not any(alone[f"torque/exo/{joint}"].any() for joint in SIDED)
@@ -174,7 +174,9 @@ def test_raw_emg_is_a_recording_of_its_own_at_its_own_rate(worn):
     assert set(raw.meta["units"]) == {"time"} | {f"emg/{m}_{side}" for m in spec.muscles for side in "rl"}
     assert set(raw.meta["units"].values()) == {"s", "V"}
     assert raw.meta["rate_hz"] == spec.rate_hz
-    assert len(raw) == round(TICKS / 200.0 * spec.rate_hz)
+    assert len(raw) == round((TICKS - 1) / 200.0 * spec.rate_hz) + 1  # up to the time of the last frame
+    assert raw["time"][-1] == (TICKS - 1) / 200.0
+    assert 0.0 < raw["emg/soleus_r"].std() < 2.0 * spec.mvc_volts
     assert raw == log.raw_emg("level_walk", "estimator", 5)
     assert walk(None, 5)[1].raw_emg("level_walk", "no_exo", 5) is None
 
