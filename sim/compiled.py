@@ -22,8 +22,9 @@ KEPT = 4  # caches of other versions that stay
 def _cache_folder() -> Path:
     # Numba files what it compiled by the path of the source, so two copies of the package share nothing.
     digest = hashlib.sha256(str(Path(__file__).parent).encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.name.encode())
+    here = Path(__file__).parent
+    for source in sorted(here.rglob("*.py")):
+        digest.update(source.relative_to(here).as_posix().encode())
         digest.update(source.read_bytes())
     name = digest.hexdigest()[:16]
     try:

@@ -52,8 +52,11 @@ _MUSCLE_OF = {
 }
 _LABEL_TO_MUSCLE = {label: ours for ours, labels in _MUSCLE_OF.items() for label in (ours, *labels)}
 
-# ground_force_r_vx; ground_force_vx (right) and 1_ground_force_vx (left) of gait2392; R_ground_force_vx.
-_PLATE = re.compile(r"(?:(?P<pre>[rl1])_)?ground_force_(?:(?P<side>[rl])_)?(?P<what>[vp][xyz])", re.IGNORECASE)
+# ground_force_r_vx; ground_force_vx (right) and 1_ground_force_vx (left) of gait2392; R_ground_force_vx; and the same
+# of ground_torque_r_y.
+_PLATE = re.compile(
+    r"(?:(?P<pre>[rl1])_)?ground_(?:force|torque)_(?:(?P<side>[rl])_)?(?P<what>[vp]?[xyz])", re.IGNORECASE
+)
 
 
 def import_opensim(
@@ -126,7 +129,7 @@ def import_opensim(
 
 
 def _column_order(name: str) -> int:
-    families = ("phase", "angle", "velocity", "torque", "grf", "cop", "emg_env", "pelvis")
+    families = ("phase", "angle", "velocity", "torque", "grf", "cop", "free_moment", "emg_env", "pelvis")
     return families.index(name.split("/")[0])
 
 
@@ -214,6 +217,9 @@ def _plate(table: Table, grid: FloatArray, side: str, mass_kg: float) -> tuple[d
     loaded = up > LOADED_N
     if {"px", "pz"} <= held.keys() and loaded.any():
         columns |= _centre_of_pressure(table, grid, side, held, loaded)
+    if (turning := held.get("y")) is not None:
+        moment = _column(table, turning, f"free_moment/{side}", 1.0, mass_kg)
+        columns[f"free_moment/{side}"] = np.where(silent, 0.0, smooth(table.time, moment, rate_hz)(grid))
     return columns, heel_strikes(table.time, loaded)
 
 

@@ -44,6 +44,7 @@ _FAMILIES = {
     "force/{name}": "N",
     "grf/[rl]/[xyz]": "N",
     "cop/[rl]/[xy]": "m",
+    "free_moment/[rl]": "Nm",
     "seat/z": "N",
     "imu/{name}/a[xyz]": "m/s^2",
     "imu/{name}/g[xyz]": "rad/s",

@@ -120,6 +120,7 @@ class RunLog:
         columns |= _named(rows, "force", "force/{}", SIDED_MUSCLES)
         columns |= _named(rows, "grf", "grf/{}", [f"{s}/{a}" for s in SIDES for a in "xyz"])
         columns |= _named(rows, "cop", "cop/{}", [f"{s}/{a}" for s in SIDES for a in "xy"])
+        columns |= _named(rows, "free_moment", "free_moment/{}", SIDES)
         if plant.person.reference.still:
             columns["seat/z"] = _block(rows, "seat")[:, 0]
         pelvis = ("x", "y", "z", "qw", "qx", "qy", "qz", "vx", "vy", "vz", "wx", "wy", "wz")

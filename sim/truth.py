@@ -71,6 +71,7 @@ for _name, _length in (
     ("command_speed", 1),
     ("seat", 1),
     ("posture", 1),
+    ("free_moment", 2),
 ):
     BLOCKS[_name] = (_start, _length)
     _start += _length
@@ -81,6 +82,7 @@ _ACTIVATION, _EXCITATION, _FORCE = (BLOCKS[n][0] for n in ("activation", "excita
 _ACTIVE, _FIBRE, _FIBRE_VELOCITY = (BLOCKS[n][0] for n in ("active_force", "fibre_length", "fibre_velocity"))
 _GRF, _COP, _FOOT_COP, _PELVIS = (BLOCKS[n][0] for n in ("grf", "cop", "foot_cop", "pelvis"))
 _PHASE, _SPEED, _SEAT, _POSTURE = (BLOCKS[n][0] for n in ("phase", "command_speed", "seat", "posture"))
+_FREE = BLOCKS["free_moment"][0]
 
 
 @compiled
@@ -173,11 +175,11 @@ def _underfoot(terrain: Any, positions: Any, frames: Any, calcn: int, toes: int)
 
 @compiled
 def read_ground(pointers: Any, body: Any, row: Any) -> None:
-    """Ground reaction force, and its centre of pressure in the world and in the foot's frame.
+    """Ground reaction force, its centre of pressure in the world and in the foot's frame, and its free moment.
 
     MuJoCo gives the contact wrench about the whole body's centre of mass c. The centre of pressure is the point of the
     surface under the foot (normal n) about which the moment M0 + c0 x F has no part along the surface: from a point p0
-    of the surface it lies at n x M0 / (F . n).
+    of the surface it lies at n x M0 / (F . n). The free moment is that about the vertical through it.
     """
     external = view(pointers[CFRC_EXT], 6 * body.nbody)
     centre = view(pointers[SUBTREE_COM], 3 * body.nbody)[3 * ROOT : 3 * ROOT + 3]
@@ -195,6 +197,7 @@ def read_ground(pointers: Any, body: Any, row: Any) -> None:
         if fz < CONTACT_THRESHOLD:
             row[_COP + 2 * side], row[_COP + 2 * side + 1] = np.nan, np.nan
             row[_FOOT_COP + 2 * side], row[_FOOT_COP + 2 * side + 1] = 0.0, 0.0
+            row[_FREE + side] = 0.0
             continue
         x = _underfoot(body.terrain, positions, frames, calcn, toes)
         y, z = centre[1], ground_height(body.terrain, x)
@@ -212,6 +215,7 @@ def read_ground(pointers: Any, body: Any, row: Any) -> None:
             y = centre[1] + (ox + slope * oz) / press
             x, z = x - oy / press, z - slope * oy / press
         row[_COP + 2 * side], row[_COP + 2 * side + 1] = x, y
+        row[_FREE + side] = mz + (centre[0] - x) * fy - (centre[1] - y) * fx
         r = frames[9 * calcn : 9 * calcn + 9]
         dx = x - positions[3 * calcn]
         dy = y - positions[3 * calcn + 1]

@@ -120,6 +120,13 @@ def test_world_axes_and_forces(walk: Recording) -> None:
         assert walk[f"grf/{side}/x"][braking].mean() < -50.0
 
 
+def test_free_moment_is_the_raw_one(walk: Recording) -> None:
+    time, force = raw(FORCES)
+    at = np.searchsorted(time, walk["time"] - 1e-6)
+    np.testing.assert_allclose(walk["free_moment/r"], force["ground_torque_r_y"][at], atol=0.3)
+    assert np.abs(walk["free_moment/r"][walk["grf/r/z"] == 0.0]).max() < 0.01
+
+
 def test_phase_is_zero_at_the_known_heel_strikes(walk: Recording) -> None:
     def at(side: str, time: float) -> float:
         return float(np.interp(time, walk["time"], np.unwrap(walk[f"phase/{side}"], period=1.0))) % 1.0

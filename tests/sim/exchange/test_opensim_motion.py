@@ -159,7 +159,9 @@ def test_opensim_inverse_dynamics_finds_our_torques(tmp_path: Path) -> None:
     osim = pytest.importorskip("opensim")
     from walked import walk
 
-    recording = walk(2.0, rate_hz=500.0)
+    recording, free_moments = walk(2.0, rate_hz=500.0)
+    for i, side in enumerate(SIDES):
+        np.testing.assert_allclose(recording[f"free_moment/{side}"], free_moments[:, i], atol=1e-9)
     files = export_opensim(recording, tmp_path / "walk.mot")
     here = os.getcwd()
     os.chdir(tmp_path)  # the setup names the files beside it

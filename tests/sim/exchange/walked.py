@@ -1,4 +1,4 @@
-"""A short device-free walk for the tests of export, with the free moments that a recording does not keep."""
+"""A short device-free walk for the tests of export, and its free moments from the contacts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from exotwin.sim.subjects import Subject
 from exotwin.sim.truth import BLOCKS
 
 
-def walk(seconds: float, rate_hz: float, speed: float = 1.25, seed: int = 1) -> Recording:
-    """Level walking until `seconds` or a fall."""
+def walk(seconds: float, rate_hz: float, speed: float = 1.25, seed: int = 1) -> tuple[Recording, np.ndarray]:
+    """Level walking until `seconds` or a fall, and the free moments of both feet, (n, 2)."""
     plant = Plant(Subject(), None, control_rate_hz=rate_hz)
     log = RunLog(plant, seconds)
     plant.reset(speed, np.random.default_rng(seed), phase=0.0)
@@ -23,10 +23,7 @@ def walk(seconds: float, rate_hz: float, speed: float = 1.25, seed: int = 1) -> 
         plant.step()
         if plant.fallen:
             break
-    recording = log.recording("level_walk", "none", seed)
-    for i, side in enumerate("rl"):
-        recording.columns[f"free_moment/{side}"] = np.array(free)[:, i]
-    return recording
+    return log.recording("level_walk", "none", seed), np.array(free)
 
 
 def free_moment(plant: Plant, side: int) -> float:
