@@ -104,7 +104,7 @@ def test_terrain_is_a_name_a_file_or_sections(load, tmp_path):
         ({"faults": [{"start_s": 1, "end_s": 2, "kind": "nam"}]}, "did you mean 'nan'"),
         ({"faults": [{"start_s": 2, "end_s": 1, "kind": "nan"}]}, "end_s must be after"),
         ({"faults": [{"start_s": 1, "end_s": 2, "kind": "stuck", "chanels": "imu/*"}]}, "did you mean 'channels'"),
-        ({"faults": [{"start_s": 1, "end_s": 2, "kind": "lost_insole", "side": "right"}]}, r"faults\.0\.lost_insole\.side"),
+        ({"faults": [{"start_s": 1, "kind": "lost_insole", "side": "right"}]}, r"faults\.0\.lost_insole\.side"),
         ({"terrain": "circut"}, "no terrain 'circut'; did you mean 'circuit'"),
         ({"terrain": [{"kind": "ramp", "slope_deg": 50, "length_m": 2}]}, r"terrain\.sections\.0\.ramp\.slope_deg"),
         ({"until": "end_of_terrian", "terrain": "circuit"}, "did you mean 'end_of_terrain'"),

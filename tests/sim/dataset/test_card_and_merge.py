@@ -13,7 +13,7 @@ from exotwin.sim.dataset.merge import merge, requests_of
 from exotwin.sim.dataset.store import Store
 from exotwin.sim.manifest import read_manifest, validate_manifest, write_manifest
 from exotwin.sim.recording import read_recording
-from made_up import hashes, make, request
+from fake_set import hashes, make, request
 
 
 @pytest.fixture(scope="module")

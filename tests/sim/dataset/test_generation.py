@@ -15,7 +15,7 @@ from exotwin.sim.dataset.generate import generate
 from exotwin.sim.dataset.plan import plan
 from exotwin.sim.dataset.store import Store
 from exotwin.sim.manifest import read_manifest, validate_manifest
-from made_up import hashes, is_whole, make, request
+from fake_set import hashes, is_whole, make, request
 from pyarrow import fs
 
 WHOLE = 3 * 2 * 2
@@ -302,12 +302,12 @@ def test_a_killed_worker_is_said_and_leaves_whole_files_only(whole, tmp_path):
 def cluster():
     """The address of a Ray cluster of two nodes with one processor each; here both are on this machine."""
     pytest.importorskip("ray")
-    import made_up
+    import fake_set
     from ray import cloudpickle
     from ray.cluster_utils import Cluster
 
     # The workers have no test folder on their path.
-    cloudpickle.register_pickle_by_value(made_up)
+    cloudpickle.register_pickle_by_value(fake_set)
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     nodes.add_node(num_cpus=1)

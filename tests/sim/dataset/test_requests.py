@@ -14,9 +14,9 @@ from exotwin.sim.impairments import KINDS
 from exotwin.sim.modes import section_mode
 from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.terrain import load_terrain
+from fake_set import request
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import request
 
 
 def test_all_is_every_movement_and_every_impairment():
