@@ -40,8 +40,8 @@ class ControllerError(ValueError):
 class ArmRun:
     """What came out of one arm.
 
-    raw_emg, ultrasound: at their own rates, where the device measures them. realtime_factor: simulated over wall time of the loop.
-    poses: (n, nq) every `runlog.VIDEO_EVERY` s, for pictures.
+    raw_emg, ultrasound: at their own rates, where the device measures them. realtime_factor: simulated over wall time
+    of the loop. poses: (n, nq) every `runlog.VIDEO_EVERY` s, for pictures.
     """
 
     recording: Recording
