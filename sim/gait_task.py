@@ -30,7 +30,7 @@ class PpoSettings(Config):
     gae_lambda: float = 0.95
     clip_range: float = 0.2
     target_kl: float = 0.03
-    entropy: float = Field(0.0, description="bonus; keeps the exploration from dying away in long runs")
+    entropy: float = 0.0  # bonus: keeps the exploration from dying away in long runs
     hidden: int = 256
     log_std: float = -1.2
     output_scale: float = 0.1
