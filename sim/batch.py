@@ -166,7 +166,7 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
         before = (a + 5) % 10 if swapped and a < CONTROLLED else a
         change += (action[a] - previous[before]) ** 2
     return float(
-        W_ANGLE * np.exp(-4.0 * angle)
+        W_ANGLE * np.exp(-10.0 * angle)
         + W_RATE * np.exp(-0.015 * velocity)
         + W_PELVIS * np.exp(-40.0 * dz * dz - 10.0 * (dpitch * dpitch + droll * droll + dyaw * dyaw))
         + W_VELOCITY * np.exp(-5.0 * dv * dv - 3.0 * dy * dy - 20.0 * lag * lag - 10.0 * lane * lane)

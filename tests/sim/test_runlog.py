@@ -57,6 +57,7 @@ def expected_units() -> dict[str, str]:
         for muscle in MUSCLES:
             units |= {f"activation/{muscle}_{side}": "1", f"force/{muscle}_{side}": "N"}
         units |= {f"grf/{side}/{axis}": "N" for axis in "xyz"} | {f"cop/{side}/{axis}": "m" for axis in "xy"}
+        units[f"free_moment/{side}"] = "Nm"
         units |= {f"insole/{side}/force": "N", f"insole/{side}/cop_x": "m", f"insole/{side}/cop_y": "m"}
     for site in SITES:
         units |= {f"imu/{site}/a{axis}": "m/s^2" for axis in "xyz"} | {f"imu/{site}/g{axis}": "rad/s" for axis in "xyz"}
