@@ -97,8 +97,8 @@ SEEN = 4  # looks that are remembered, so that the policy may act on old ones
 SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])
 
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
-STIFFNESS = np.array([300.0, 300.0, 90.0, 225.0, 180.0, 0.0])
-DAMPING = np.array([15.0, 15.0, 4.0, 7.0, 5.0, 0.0])
+STIFFNESS = np.array([300.0, 300.0, 90.0, 390.0, 180.0, 0.0])
+DAMPING = np.array([15.0, 15.0, 4.0, 11.0, 5.0, 0.0])
 # Trust of the muscle solution in each joint's torque; hip rotation has a spring and no muscle of its own, the toes are
 # passive.
 RECRUIT = np.array([1.0, 1.0, 0.1, 1.0, 1.0, 0.0])
