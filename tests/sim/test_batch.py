@@ -129,7 +129,7 @@ def rewarded(person, action=0.0, before=0.0):
 
 def test_reward_is_more_for_who_keeps_to_the_reference_and_rests():
     best = rewarded(put())
-    assert 0.3 < best <= 1.1
+    assert 0.3 < best <= 1.0
     for spoil in ("angle", "rate", "height", "pitch", "way"):
         person = put()
         data, body = person.data, person.body
