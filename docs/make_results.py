@@ -19,7 +19,7 @@ from exotwin.scenarios.catalogue import assets, find_bundle, list_bundles
 from exotwin.scenarios.runner import run_scenario
 from exotwin.scenarios.scenario import load_scenario
 from exotwin.scenarios.table import JOINT_TITLES, MODEL_TITLES, NOTHING
-from exotwin.sim.opensim_import import import_opensim
+from exotwin.sim.exchange.opensim_import import import_opensim
 from rich.console import Console
 
 README = Path(__file__).parents[1] / "README.md"

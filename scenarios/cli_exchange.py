@@ -27,7 +27,7 @@ def import_(
     emg_side: Annotated[str | None, typer.Option(help="r or l, for EMG columns without a side")] = None,
 ) -> None:
     """Turn a motion-capture trial into a recording; raw EMG goes into a file beside it."""
-    from ..sim.opensim_import import import_opensim
+    from ..sim.exchange.opensim_import import import_opensim
 
     kinds = {path.suffix.lower() for path in files}
     if kinds <= set(OPENSIM):

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from .exchange.sto import read_table
 from .motion_fit import Targets, Weights
 from .motion_splines import HALF, FloatArray
-from .opensim_import import read_table
 from .person import SOURCE_STATURE
 
 PERCENT = np.arange(2 * HALF) / (2 * HALF) * 100.0

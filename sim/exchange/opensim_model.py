@@ -11,9 +11,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...controllers.device import SIDES
-from ..opensim_import import JOINT_OF
 from ..person import build_person
 from ..subjects import Subject
+from .opensim_import import JOINT_OF
 from .whole_file import written_whole
 
 _OURS = {f"{ours}_{side}": f"{theirs}_{side}" for side in SIDES for theirs, ours in JOINT_OF.items()}

@@ -13,11 +13,11 @@ import numpy as np
 
 from ...controllers.device import SIDES
 from ...controllers.interface import FloatArray
-from ..opensim_import import JOINT_OF
 from ..recording import Recording
 from ..subjects import Subject
 from ..terrain import Terrain, ground_height
 from .opensim_axes import TO_OPENSIM, pelvis_angles
+from .opensim_import import JOINT_OF
 from .opensim_model import write_osim
 from .sto import write_table
 from .whole_file import written_whole

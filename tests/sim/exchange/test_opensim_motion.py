@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from exotwin.controllers.device import SIDES
 from exotwin.sim.exchange.opensim_axes import pelvis_angles
+from exotwin.sim.exchange.opensim_import import JOINT_OF, import_opensim
 from exotwin.sim.exchange.opensim_motion import coordinates, export_opensim, ground_forces, opensim_moments
 from exotwin.sim.exchange.sto import read_table, write_table
-from exotwin.sim.opensim_import import JOINT_OF, import_opensim
 from exotwin.sim.recording import Recording
 from made_up import MASS, made_up
 from scipy.signal import butter, sosfiltfilt

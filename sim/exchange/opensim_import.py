@@ -13,13 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..controllers.device import SIDES
-from ..controllers.interface import FloatArray, closest
-from .exchange.opensim_axes import PELVIS_ANGLES, pelvis_quaternion
-from .exchange.plausible import check_gait, check_source
-from .exchange.signals import LOADED_N, common_grid, heel_strikes, phases, smooth, velocity
-from .exchange.sto import Table, read_table
-from .recording import Recording
+from ...controllers.device import SIDES
+from ...controllers.interface import FloatArray, closest
+from ..recording import Recording
+from .opensim_axes import PELVIS_ANGLES, pelvis_quaternion
+from .plausible import check_gait, check_source
+from .signals import LOADED_N, common_grid, heel_strikes, phases, smooth, velocity
+from .sto import Table, read_table
 
 # OpenSim coordinate -> ours. The knee's sign differs between models, see `_knee_sign`; the others agree with
 # ours in gait2392 and in Rajagopal's model.

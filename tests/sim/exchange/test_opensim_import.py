@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exotwin.sim.opensim_import import import_opensim, read_table
+from exotwin.sim.exchange.opensim_import import import_opensim
+from exotwin.sim.exchange.sto import read_table
 from exotwin.sim.recording import Recording, read_recording
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
