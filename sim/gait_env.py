@@ -27,7 +27,7 @@ from .state import DELAY, GOAL, NEXT_LANE, STATE_SIZE, WANTED
 from .terrain import LEVEL, Terrain
 
 CONTROL_RATE_HZ = 200.0
-IMPAIRED_SPEED = 1.2  # m/s, the most that is asked of people with an impairment
+IMPAIRED_SPEED = 1.0  # m/s, the most that is asked of people with an impairment
 
 OBSERVATION_SPACE = spaces.Box(-5.0, 5.0, (N_OBSERVATIONS,), np.float32)
 ACTION_SPACE = spaces.Box(-ACTION_LIMIT, ACTION_LIMIT, (N_ACTIONS,), np.float32)

@@ -53,7 +53,7 @@ class GaitTask(Config):
     slope_deg: Range = (3.0, 11.0)
     rise_m: Range = (0.14, 0.19)
     tread_m: Range = (0.27, 0.33)
-    impaired_share: float = Field(0.0, ge=0, le=1, description="share of the people with one impairment")
+    impaired_share: float = Field(0.0, ge=0, le=1, description="share of those on level ground with one impairment")
     impaired_severity: Range = (0.1, 0.8)
     delay_s: Range = (0.01, 0.04)
     devices: dict[str, int] = Field(description="number of people in each device; 'none' wears nothing")
@@ -96,7 +96,7 @@ class GaitTask(Config):
         for i, body in enumerate(bodies):
             kind = kinds[int(np.searchsorted(edges, (i + 0.5) / count))]
             ill: tuple[Impairment, ...] = ()
-            if rng.random() < self.impaired_share:
+            if kind == "level" and rng.random() < self.impaired_share:
                 name = str(rng.choice(list(KINDS)))
                 ill = (Impairment(kind=name, severity=rng.uniform(*self.impaired_severity), side=_side(rng, name)),)
             drawn.append((body, self._way(rng, kind), ill))

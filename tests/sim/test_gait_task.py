@@ -96,7 +96,13 @@ def test_impairments_are_drawn_in_their_share_each_kind_on_possible_sides():
     assert not any(impairments for *_, impairments in task().people(np.random.default_rng(2), 50))
 
 
+def test_impaired_people_are_taught_on_level_ground():
+    people = task(impaired_share=1.0, terrains={"level": 0.5, "stairs": 0.5}).people(np.random.default_rng(2), 20)
+    assert [bool(ill) for *_, ill in people] == [True] * 10 + [False] * 10
+
+
 def test_the_same_draw_gives_the_same_people():
-    draws = [task(impaired_share=0.5, terrains={"circuit": 1.0}).people(np.random.default_rng(5), 6) for _ in range(2)]
+    ways = {"level": 0.5, "circuit": 0.5}
+    draws = [task(impaired_share=0.5, terrains=ways).people(np.random.default_rng(5), 6) for _ in range(2)]
     assert draws[0] == draws[1]
     assert len({body for body, _, _ in draws[0]}) == 6
