@@ -117,6 +117,7 @@ class Plant:
             self._plan_sensors(device)
         self.faults = faults
         self.active_faults: tuple[str, ...] = ()
+        self.packet_seed = 0  # of the run's lost packets of raw EMG, which are drawn after it
 
     def _plan_sensors(self, device: DeviceDescription) -> None:
         model, s = self.person.model, device.sensors
@@ -164,6 +165,7 @@ class Plant:
             self.suite = SensorSuite(self.device, rng.spawn(1)[0], self.rate)
             assert self._injector
             self._injector.reset(rng.spawn(1)[0])
+            self.packet_seed = int(rng.spawn(1)[0].integers(2**63))
         return self._frame()
 
     @property

@@ -143,19 +143,19 @@ class RunLog:
         names = [f"emg/{m}_{side}" for side in SIDES for m in spec.muscles]
         if faults:
             volts = volts.copy()
-            spoil_raw_emg(volts, names, spec.rate_hz, faults, np.random.default_rng((seed, 1)), spec.mvc_volts)
+            spoil_raw_emg(volts, names, spec, faults, np.random.default_rng(self.plant.packet_seed))
         columns = {"time": np.arange(len(volts)) / spec.rate_hz}
         columns |= {name: volts[:, i] for i, name in enumerate(names)}
         return Recording(columns, self._meta(scenario, arm, seed, partial) | {"rate_hz": spec.rate_hz})
 
-    def ultrasound(self, seed: int) -> Scan | None:
-        """Images of the run, for the sibling file; None where the device has no probe."""
+    def ultrasound(self, *seed: int) -> Scan | None:
+        """Images of the run, for the sibling file; None where the device has no probe. seed: of what spoils them."""
         spec = self.plant.device.sensors.ultrasound if self.plant.device else None
         if spec is None:
             return None
         muscles = [SIDED_MUSCLES.index(f"{m}_{spec.side}") for m in spec.muscles]
         lengths = _block(self.rows[: self.ticks], "fibre_length")[:, muscles]
-        return scan(lengths, self.plant.rate, spec, np.random.default_rng((seed, 2)))
+        return scan(lengths, self.plant.rate, spec, np.random.default_rng((*seed, 2)))
 
     def _keep_raw_emg(self) -> None:
         """Keep the raw EMG that arrived with the present frame, of the first one only the sample at its own time."""

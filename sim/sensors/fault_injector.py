@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...controllers.interface import ChannelLayout, FloatArray
+from ...controllers.sensor_specs import EmgSpec
 from .faults import ChannelFault, Dropout, Memory, Places, SensorFault, ShiftedImu, Stuck
 from .truth import SensorTruth
 
@@ -16,7 +17,7 @@ from .truth import SensorTruth
 class FaultInjector:
     """All faults of a run. Each control tick: `disturb` the truth, measure, `spoil` what was measured.
 
-    Faults act in the order given, each on what the one before left. mvc_volts: for a layout of raw EMG, see `Memory`.
+    Faults act in the order given, each on what the one before left. raw_emg: for channels of raw EMG, see `Memory`.
     frame_lost: whether the last tick's frame does not reach the controller at all.
     Raises ValueError that names the nearest channel, site or muscle where a fault hits none.
     """
@@ -26,9 +27,9 @@ class FaultInjector:
         layout: ChannelLayout,
         faults: Iterable[SensorFault] = (),
         rate_hz: float = 200.0,
-        mvc_volts: float | None = None,
+        raw_emg: EmgSpec | None = None,
     ) -> None:
-        self._rate, self._mvc, self._channels = rate_hz, mvc_volts, len(layout)
+        self._rate, self._raw_emg, self._channels = rate_hz, raw_emg, len(layout)
         self._faults = tuple(faults)
         self._shifted = [(f, f.pick(layout)) for f in self._faults if isinstance(f, ShiftedImu)]
         self._spoiling = [(f, f.pick(layout)) for f in self._faults if isinstance(f, ChannelFault)]
@@ -37,27 +38,24 @@ class FaultInjector:
     def reset(self, rng: np.random.Generator) -> None:
         """Begin a new run; lost packets are drawn from rng."""
         self.frame_lost = False
-        self._felt: tuple[FloatArray, FloatArray] | None = None  # specific force and angular velocity of the last step
+        # What each shifted IMU felt in the last step before it was moved: (2, 1, 3) specific force, angular velocity.
+        self._felt: list[FloatArray | None] = [None] * len(self._shifted)
         self._memories = [
-            Memory(self._rate, rng, deque(maxlen=round(f.memory_s * self._rate) + 2), self._mvc)
+            Memory(self._rate, rng, deque(maxlen=round(f.memory_s * self._rate) + 2), self._raw_emg)
             for f, _ in self._spoiling
         ]
 
     def disturb(self, truth: SensorTruth) -> SensorTruth:
         """The truth as sensors that have moved feel it; the truth given is left as it is."""
-        if not self._shifted:
-            return truth
-        now = truth.imu_acc, truth.imu_gyro
-        acc, gyro = (
-            np.concatenate([new[:1] if self._felt is None else self._felt[i], new]) for i, new in enumerate(now)
-        )
-        self._felt = acc[-1:].copy(), gyro[-1:].copy()
-        for fault, site in self._shifted:
+        for k, (fault, site) in enumerate(self._shifted):
+            now = np.stack([truth.imu_acc[:, site], truth.imu_gyro[:, site]])
+            before = self._felt[k]
+            felt = np.concatenate([now[:, :1] if before is None else before, now], axis=1)
+            self._felt[k] = now[:, -1:]
             if fault.is_active(truth.time):
-                here, turned = truth.imu_acc.copy(), truth.imu_gyro.copy()
-                step = 1.0 / (self._rate * len(here))
-                here[:, site], turned[:, site] = fault.move(acc[:, site], gyro[:, site], step)
-                truth = replace(truth, imu_acc=here, imu_gyro=turned)
+                acc, gyro = truth.imu_acc.copy(), truth.imu_gyro.copy()
+                acc[:, site], gyro[:, site] = fault.move(felt[0], felt[1], 1.0 / (self._rate * len(acc)))
+                truth = replace(truth, imu_acc=acc, imu_gyro=gyro)
         return truth
 
     def spoil(self, time: float, values: FloatArray) -> tuple[str, ...]:
@@ -65,7 +63,7 @@ class FaultInjector:
         self.frame_lost = False
         for (fault, where), memory in zip(self._spoiling, self._memories, strict=True):
             now, active = values[where], fault.is_active(time)
-            if not (active and isinstance(fault, Stuck)):
+            if not (active and isinstance(fault, Stuck) and memory.past):
                 memory.past.append(now)
             if active:
                 values[where] = fault.spoil(now, time, memory)
@@ -77,20 +75,23 @@ class FaultInjector:
 def spoil_raw_emg(
     volts: FloatArray,
     names: Sequence[str],
-    rate_hz: float,
+    spec: EmgSpec,
     faults: Iterable[SensorFault],
     rng: np.random.Generator,
-    mvc_volts: float,
 ) -> None:
-    """Strike a whole run's raw EMG (n, m) in place with those faults that hit its channels, ``emg/<muscle>``."""
-    layout = ChannelLayout(names)
+    """Strike a whole run's raw EMG (n, m) in V in place with those faults that hit the envelopes made of it.
+
+    names: of its channels, ``emg/<muscle>``. Lost packets are drawn from rng.
+    """
+    # Faults name the channels that the controller sees.
+    layout = ChannelLayout([name.replace("emg/", "emg_env/", 1) for name in names])
     hitting = [f for f in faults if isinstance(f, ChannelFault) and _hits(f, layout)]
     if not hitting:
         return
-    injector = FaultInjector(layout, hitting, rate_hz, mvc_volts)
+    injector = FaultInjector(layout, hitting, spec.rate_hz, spec)
     injector.reset(rng)
     for k, row in enumerate(volts):
-        injector.spoil(k / rate_hz, row)
+        injector.spoil(k / spec.rate_hz, row)
 
 
 def _hits(fault: ChannelFault, layout: ChannelLayout) -> bool:

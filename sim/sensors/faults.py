@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ...controllers.config import Config, require_known
 from ...controllers.interface import ChannelLayout, FloatArray, closest
+from ...controllers.sensor_specs import EmgSpec
 
 Vector = tuple[float, float, float]
 Places = NDArray[np.intp]
@@ -27,14 +28,14 @@ Places = NDArray[np.intp]
 class Memory:
     """What a fault on channels knows beside their present values.
 
-    past: rows (k,) as this fault found them, the present one last. mvc_volts: amplitude of the EMG at full contraction,
-    where the channels are raw EMG (V) and not envelopes (share of that).
+    past: rows (k,) as this fault found them, the present one last. raw_emg: whose raw EMG (V) the channels are; None
+    where EMG channels are envelopes (share of the maximum contraction).
     """
 
     rate_hz: float
     rng: np.random.Generator
     past: deque[FloatArray]
-    mvc_volts: float | None
+    raw_emg: EmgSpec | None
 
     def late(self, lag_s: float) -> FloatArray:
         """The values of lag_s ago, between two ticks in proportion; the oldest known if that is longer."""
@@ -135,24 +136,28 @@ class Missing(PatternFault):
 
 
 class Stuck(PatternFault):
-    """The channels repeat what they said last before the fault."""
+    """The channels repeat what they said last before the fault, or first if it is on from the beginning."""
 
     kind: Literal["stuck"] = "stuck"
 
     def spoil(self, values: FloatArray, time: float, memory: Memory) -> FloatArray | float:
         """The values of the tick before the fault, since memory does not grow while it lasts."""
-        return memory.past[-1] if memory.past else values
+        return memory.past[-1]
 
 
 class Saturation(PatternFault):
-    """The channels are clipped at +-`limit`, in their own unit."""
+    """The channels are clipped at +-`limit`, in their own unit.
+
+    That of EMG is the maximum contraction, also for the raw signal, which is clipped at `limit` of its RMS there.
+    """
 
     kind: Literal["saturation"] = "saturation"
     limit: float = Field(gt=0)
 
     def spoil(self, values: FloatArray, time: float, memory: Memory) -> FloatArray | float:
         """Clipped values; NaN stays."""
-        return np.clip(values, -self.limit, self.limit)
+        limit = self.limit * (memory.raw_emg.mvc_volts if memory.raw_emg else 1.0)
+        return np.clip(values, -limit, limit)
 
 
 class ClockDrift(PatternFault):
@@ -189,7 +194,9 @@ class LatencySpike(PatternFault):
 
     def spoil(self, values: FloatArray, time: float, memory: Memory) -> FloatArray | float:
         """The last values before the stall, then those of `delay_s` ago."""
-        return memory.late(min(self.delay_s, time - self.start_s + 1.0 / memory.rate_hz))
+        # Whole ticks, as a stall may begin between two of them: the last values before it stay.
+        ticks = math.floor((time - self.start_s) * memory.rate_hz + 1e-9) + 1
+        return memory.late(min(self.delay_s, ticks / memory.rate_hz))
 
 
 class SwappedSides(PatternFault):
@@ -198,12 +205,17 @@ class SwappedSides(PatternFault):
     kind: Literal["swapped_sides"] = "swapped_sides"
 
     def pick(self, layout: ChannelLayout) -> Places:
-        """The right channels, then their counterparts in the same order; ValueError when none has a side."""
+        """The right channels, then their counterparts in the same order.
+
+        ValueError when none has a side, and for one whose counterpart the device lacks.
+        """
         super().pick(layout)
         names = dict.fromkeys(right for name in matching(layout.names, self.channels) if (right := _sided(name, "r")))
         if not names:
             raise ValueError(f"no channel that matches {self.channels!r} has a side")
-        return layout.indices([*names, *(str(_sided(name, "l")) for name in names)])
+        both = [*names, *(str(_sided(name, "l")) for name in names)]
+        require_known("channel to swap sides with", both, layout.names)
+        return layout.indices(both)
 
     def spoil(self, values: FloatArray, time: float, memory: Memory) -> FloatArray | float:
         """The halves exchanged."""
@@ -238,13 +250,13 @@ class ElectrodeOff(ChannelFault):
     """An EMG electrode has come off: its open input picks up the mains and nothing of the muscle.
 
     muscle: with its side. hum: the RMS that it reads as a share of the EMG's at full contraction; chosen, an
-    unbalanced input takes up millivolts. mains_hz: of the hum in raw EMG.
+    unbalanced input takes up millivolts. mains_hz: of the hum in raw EMG; not given: the device's `powerline_hz`.
     """
 
     kind: Literal["emg_electrode_off"] = "emg_electrode_off"
     muscle: str
     hum: float = Field(default=0.5, ge=0, le=10)
-    mains_hz: float = Field(default=50.0, gt=0)
+    mains_hz: float | None = Field(default=None, gt=0)
 
     @property
     def target(self) -> str:
@@ -252,22 +264,26 @@ class ElectrodeOff(ChannelFault):
         return f"emg/{self.muscle}"
 
     def pick(self, layout: ChannelLayout) -> Places:
-        """The muscle's channel, raw or envelope."""
-        channels = {name.split("/", 1)[1]: name for name in layout.names if name.startswith(("emg/", "emg_env/"))}
+        """The muscle's channel."""
+        channels = {name.split("/", 1)[1]: name for name in layout.names if name.startswith("emg_env/")}
         require_known("EMG electrode", [self.muscle], channels)
         return layout.indices([channels[self.muscle]])
 
     def spoil(self, values: FloatArray, time: float, memory: Memory) -> FloatArray | float:
-        """The hum: its RMS (at most 1) in an envelope, its wave in raw EMG."""
-        if memory.mvc_volts is None:
+        """The hum: its RMS (at most 1) in an envelope, its wave, clipped as the converter does, in raw EMG."""
+        spec = memory.raw_emg
+        if spec is None:
             return min(1.0, self.hum)
-        return memory.mvc_volts * self.hum * math.sqrt(2.0) * math.sin(2.0 * math.pi * self.mains_hz * time)
+        turns = (self.mains_hz or spec.powerline_hz) * time
+        volts = spec.mvc_volts * self.hum * math.sqrt(2.0) * math.sin(2.0 * math.pi * turns)
+        return min(max(volts, -spec.range_volts), spec.range_volts)
 
 
 class ShiftedImu(Timed):
     """An IMU has slipped: it sits `shift_m` from its mount, turned by the rotation vector `rotation_deg`.
 
-    Both in the axes of its site (x forward, y up, z right when standing). What it says is one physics step late.
+    Both in the axes of its site (x forward, y up, z right when standing), or of the sensor as an earlier fault on the
+    site has left it. What it says is one physics step late.
     """
 
     kind: Literal["shifted_imu"] = "shifted_imu"

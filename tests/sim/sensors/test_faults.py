@@ -1,12 +1,10 @@
 """Sensor faults against what they are said to do."""
 
-from copy import deepcopy
-
 import numpy as np
 import pytest
 from exotwin.controllers.config import Config, explain
 from exotwin.controllers.interface import ChannelLayout
-from exotwin.sim.sensors import SensorSuite
+from exotwin.controllers.sensor_specs import EmgSpec
 from exotwin.sim.sensors.fault_injector import FaultInjector, spoil_raw_emg
 from exotwin.sim.sensors.faults import (
     KINDS,
@@ -62,6 +60,22 @@ def at(*names):
     return LAYOUT.indices(names)
 
 
+VOLTS = np.random.default_rng(0).standard_normal((2000, 2)) * 1e-3
+
+
+def strike_raw(*faults, **spec):
+    """`VOLTS` of the soleus of both legs at 1 kHz as the faults leave them."""
+    raw = VOLTS.copy()
+    emg = EmgSpec(muscles=("soleus",), **spec)
+    spoil_raw_emg(raw, ["emg/soleus_r", "emg/soleus_l"], emg, faults, np.random.default_rng(0))
+    return raw
+
+
+def pitch(wave):
+    """The strongest frequency of a wave sampled at 1 kHz, Hz."""
+    return np.argmax(np.abs(np.fft.rfft(wave))) * 1000.0 / len(wave)
+
+
 def test_missing_and_stuck_channels_strike_in_their_time_only():
     seen, names = strike(
         Missing(start_s=0.1, end_s=0.2, channels="imu/thigh_r/*"), Stuck(start_s=0.15, end_s=0.3, channels="*/force")
@@ -74,6 +88,14 @@ def test_missing_and_stuck_channels_strike_in_their_time_only():
     assert names[9] == ()
     assert names[16] == ("nan:imu/thigh_r/*", "stuck:*/force")
     assert names[25] == ("stuck:*/force",)
+
+
+def test_channels_that_are_stuck_from_the_beginning_repeat_what_they_said_first():
+    seen, names = strike(Stuck(start_s=0.0, end_s=0.2, channels="*/force"))
+    force = at("insole/r/force", "insole/l/force")
+    np.testing.assert_array_equal(seen[:20, force], np.tile(plain()[0, force], (20, 1)))
+    np.testing.assert_array_equal(seen[20:], plain()[20:])
+    assert names[0] == ("stuck:*/force",)
 
 
 def test_a_fault_without_end_lasts():
@@ -125,8 +147,9 @@ def test_a_drifting_clock_falls_behind_at_its_rate_and_recovers():
     np.testing.assert_allclose(behind, expected, atol=1e-9)
 
 
-def test_a_latency_spike_stalls_then_delivers_late_and_never_goes_back_in_time():
-    seen, _ = strike(LatencySpike(start_s=0.2, end_s=0.4, delay_s=0.05))
+@pytest.mark.parametrize("start", [0.2, 0.195, 0.1901])  # at a tick and between two: the first that it hits is 20
+def test_a_latency_spike_stalls_then_delivers_late_and_never_goes_back_in_time(start):
+    seen, _ = strike(LatencySpike(start_s=start, end_s=0.4, delay_s=0.05))
     expected = np.arange(60.0)
     expected[20:40] = np.maximum(19, np.arange(20, 40) - 5)
     np.testing.assert_array_equal(seen[:, 0], expected)
@@ -141,6 +164,12 @@ def test_swapped_sides_exchange_and_swapping_twice_does_nothing():
     np.testing.assert_array_equal(seen[:, at("imu/pelvis/ax")], plain()[:, at("imu/pelvis/ax")])
     np.testing.assert_array_equal(seen[:, at("insole/r/force")], plain()[:, at("insole/r/force")])
     np.testing.assert_array_equal(strike(swap, swap)[0], plain())
+
+
+def test_swapped_sides_need_both_sides():
+    layout = ChannelLayout(["imu/pelvis/ax", "imu/thigh_r/ax", "imu/shank_r/ax", "imu/shank_l/ax"])
+    with pytest.raises(ValueError, match=r"no channel to swap sides with 'imu/thigh_l/ax'"):
+        FaultInjector(layout, [SwappedSides(start_s=0.0, channels="imu/*")])
 
 
 def test_a_lost_insole_is_silent_or_says_nothing_presses():
@@ -158,16 +187,32 @@ def test_an_electrode_that_is_off_hears_the_mains_only():
     seen, _ = strike(fault)
     assert np.all(seen[10:, at("emg_env/soleus_r")] == 0.4)
     np.testing.assert_array_equal(seen[:, at("emg_env/soleus_l")], plain()[:, at("emg_env/soleus_l")])
-    volts = np.random.default_rng(0).standard_normal((2000, 2)) * 1e-3
-    raw = volts.copy()
     gone = Missing(start_s=0.0, channels="imu/*")  # hits no raw channel: left out
-    spoil_raw_emg(raw, ["emg/soleus_r", "emg/soleus_l"], 1000.0, [gone, fault], np.random.default_rng(0), 1e-3)
-    np.testing.assert_array_equal(raw[:, 1], volts[:, 1])
-    np.testing.assert_array_equal(raw[:100], volts[:100])
+    raw = strike_raw(gone, fault)
+    np.testing.assert_array_equal(raw[:, 1], VOLTS[:, 1])
+    np.testing.assert_array_equal(raw[:100], VOLTS[:100])
     hum = raw[100:, 0]
     assert np.sqrt(np.mean(hum**2)) == pytest.approx(0.4e-3, rel=1e-6)
-    spectrum = np.abs(np.fft.rfft(hum)) ** 2
-    assert np.argmax(spectrum) * 1000.0 / len(hum) == pytest.approx(50.0)
+    assert pitch(hum) == pytest.approx(50.0)
+
+
+def test_the_hum_is_of_the_device_s_mains_and_range_unless_told_otherwise():
+    off = {"start_s": 0.1, "muscle": "soleus_r", "hum": 0.4}
+    american = strike_raw(ElectrodeOff(**off), powerline_hz=60.0)[100:, 0]
+    told = strike_raw(ElectrodeOff(**off, mains_hz=50.0), powerline_hz=60.0)[100:, 0]
+    assert (pitch(american), pitch(told)) == (pytest.approx(60.0), pytest.approx(50.0))
+    narrow = strike_raw(ElectrodeOff(**off), range_volts=3e-4)[100:, 0]
+    whole = strike_raw(ElectrodeOff(**off))[100:, 0]
+    np.testing.assert_allclose(narrow, np.clip(whole, -3e-4, 3e-4))
+
+
+def test_what_hits_an_envelope_hits_the_raw_emg_under_it():
+    raw = strike_raw(Missing(start_s=0.5, end_s=1.0, channels="emg_env/soleus_l"))
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(raw[:, 1])), np.arange(500, 1000))
+    np.testing.assert_array_equal(raw[:, 0], VOLTS[:, 0])
+    # A limit is a share of the maximum contraction, here 2 mV.
+    clipped = strike_raw(Saturation(start_s=0.0, channels="emg*", limit=0.3), mvc_volts=2e-3)
+    np.testing.assert_array_equal(clipped, np.clip(VOLTS, -0.6e-3, 0.6e-3))
 
 
 def circling(radius, spin, ticks, steps=4):
@@ -201,6 +246,21 @@ def test_a_shifted_imu_feels_what_a_sensor_at_its_new_place_feels():
         np.testing.assert_allclose(felt.imu_acc[:, 0], into.apply(there[k]), atol=1e-9)
         np.testing.assert_allclose(felt.imu_gyro[:, 0], into.apply(spun[k]), atol=1e-12)
     assert injector.spoil(0.3, np.zeros(6)) == ("shifted_imu:imu/thigh_r",)
+
+
+def test_an_imu_that_slips_twice_ends_up_where_both_slips_lead():
+    layout = ChannelLayout([f"imu/thigh_r/{axis}" for axis in AXES])
+    _, acc, gyro = circling(0.2, 3.0, 30)
+    _, there, _ = circling(0.25, 3.0, 30)
+    turn = (0.0, 0.0, 90.0)  # now x points along the way, y to the middle
+    first = ShiftedImu(start_s=0.0, site="thigh_r", shift_m=(0.03, 0.0, 0.0), rotation_deg=turn)
+    second = ShiftedImu(start_s=0.0, site="thigh_r", shift_m=(0.0, -0.02, 0.0), rotation_deg=turn)
+    injector = FaultInjector(layout, [first, second], RATE)
+    felt = [injector.disturb(SensorTruth(time=k / RATE, imu_acc=acc[k], imu_gyro=gyro[k])) for k in range(30)]
+    late = np.roll(there.reshape(-1, 3), 2, axis=0).reshape(30, -1, 3)  # by one physics step for each slip
+    half_turned = late * (-1.0, -1.0, 1.0)
+    for k in range(2, 30):
+        np.testing.assert_allclose(felt[k].imu_acc[:, 0], half_turned[k], atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -266,46 +326,3 @@ def test_any_schedule_is_reproducible_and_leaves_healthy_times_alone(given_fault
     np.testing.assert_array_equal(seen[healthy], plain(110)[healthy])
     for k, said in enumerate(names):
         assert said == tuple(f.name for f in faults if f.is_active(k / RATE))
-
-
-def test_a_shifted_imu_feels_while_walking_what_one_mounted_there_feels():
-    """Two IMUs on a shank; the fault moves the upper one to the place of the lower one."""
-    from importlib.resources import files
-
-    from exotwin.controllers.device import Sensors, load_device
-    from exotwin.sim.plant import Plant
-    from exotwin.sim.runlog import RunLog
-    from exotwin.sim.subjects import Subject
-
-    device = load_device(files("exotwin.assets") / "devices" / "hip_knee_ankle.yaml")
-    places = {"upper": (0.0, -0.10, 0.075), "lower": (0.02, -0.25, 0.065)}
-    mounts = [{"site": s, "segment": "tibia_r", "position_m": p} for s, p in places.items()]
-    sensors = Sensors.model_validate({"imu": {"mounts": mounts}})
-    model = Plant(Subject(), device.model_copy(update={"sensors": sensors})).person.model
-    upper, lower = (model.site(f"imu_{name}").pos for name in places)  # on this person
-    fault = ShiftedImu(start_s=0.5, site="upper", shift_m=tuple(lower - upper))
-    plant = Plant(Subject(), device.model_copy(update={"sensors": sensors}), faults=(fault,))
-    seen, measure = [], SensorSuite.measure
-
-    def keep(suite, truth):
-        seen.append(deepcopy(truth))
-        return measure(suite, truth)
-
-    log = RunLog(plant, 1.5)
-    frame = plant.reset(1.25, np.random.default_rng(0), phase=0.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            SensorSuite, "measure", lambda suite, truth: (seen.append(deepcopy(truth)), measure(suite, truth))[1]
-        )
-        for _ in range(300):
-            log.add(frame, faults=plant.active_faults)
-            frame = plant.step()
-    acc, gyro = (np.concatenate([getattr(t, f"imu_{q}") for t in seen]) for q in ("acc", "gyro"))
-    on = np.repeat([t.time >= 0.5 for t in seen], plant.steps)[1:]
-    apart = np.linalg.norm(acc[1:, 0] - acc[:-1, 1], axis=1)
-    assert np.median(apart[~on]) > 1.0
-    assert np.percentile(apart[on], 99) < 0.15  # but for the instants at which a foot lands
-    np.testing.assert_allclose(gyro[1:, 0][on], gyro[:-1, 1][on], atol=1e-9)
-    run = log.recording("t", "t", 0)
-    np.testing.assert_array_equal(run["fault"], np.where(run["time"] >= 0.5, "shifted_imu:imu/upper", ""))
-    assert [(event["kind"], event["detail"]) for event in run.meta["events"]] == [("fault", "shifted_imu:imu/upper")]
