@@ -1,8 +1,8 @@
 """The manifest of a dataset folder: what was asked for, which files came of it, who is in which split.
 
 A dataset is ``DIR/task=<task>/subject=<id>/<name>.parquet`` plus ``DIR/manifest.json``; the raw EMG of a recording lies
-at the same path below ``DIR/_emg/``. No subject is ever in two splits, so a score on the test split is a score on
-people never seen.
+at the same path below ``DIR/_emg/``, its ultrasound images (.npz) below ``DIR/_ultrasound/``. No subject is ever in two
+splits, so a score on the test split is a score on people never seen.
 """
 
 from __future__ import annotations
@@ -23,7 +23,19 @@ from .dataset.store import Store, sha256
 from .recording import METADATA_KEY
 
 FILE_NAME = "manifest.json"
-EMG_FOLDER = "_emg"  # readers of Parquet folders pass over what begins with _, so a set reads as one table
+# Readers of Parquet folders pass over what begins with _, so a set reads as one table.
+EMG_FOLDER = "_emg"
+ULTRASOUND_FOLDER = "_ultrasound"
+
+
+def emg_path(path: str) -> str:
+    """Where the raw EMG of the recording at `path` lies."""
+    return f"{EMG_FOLDER}/{path}"
+
+
+def ultrasound_path(path: str) -> str:
+    """Where the ultrasound images of the recording at `path` lie."""
+    return f"{ULTRASOUND_FOLDER}/{path.removesuffix('.parquet')}.npz"
 
 
 class _Part(BaseModel):
@@ -33,7 +45,8 @@ class _Part(BaseModel):
 class DatasetFile(_Part):
     """One recording of the dataset; `path` is relative to the folder, with forward slashes.
 
-    falls: 1 where a fall ended it. emg_sha256: of the raw EMG at ``_emg/<path>``, None where there is none.
+    falls: 1 where a fall ended it. emg_sha256, ultrasound_sha256: of its raw EMG at `emg_path` and its images at
+    `ultrasound_path`, None where there are none.
     """
 
     path: str
@@ -44,6 +57,12 @@ class DatasetFile(_Part):
     seconds: float
     falls: int
     emg_sha256: str | None = None
+    ultrasound_sha256: str | None = None
+
+    def beside(self) -> dict[str, str]:
+        """SHA-256 of the files beside the recording, by path."""
+        digests = {emg_path(self.path): self.emg_sha256, ultrasound_path(self.path): self.ultrasound_sha256}
+        return {path: digest for path, digest in digests.items() if digest}
 
 
 class DatasetSubject(_Part):
@@ -147,8 +166,8 @@ def recording_meta(content: bytes, path: str) -> tuple[dict[str, Any], int]:
     return meta, found.num_rows
 
 
-def describe(path: str, content: bytes, emg: bytes | None = None) -> DatasetFile:
-    """The manifest's entry of a recording's file content and that of its raw EMG.
+def describe(path: str, content: bytes, emg: bytes | None = None, ultrasound: bytes | None = None) -> DatasetFile:
+    """The manifest's entry of a recording's file content and that of its raw EMG and its ultrasound images.
 
     Raises ValueError that names a path outside ``task=/subject=`` or a file of another subject than its folder says.
     """
@@ -165,6 +184,7 @@ def describe(path: str, content: bytes, emg: bytes | None = None) -> DatasetFile
         seconds=meta["duration_s"],
         falls=meta["falls"],
         emg_sha256=None if emg is None else sha256(emg),
+        ultrasound_sha256=None if ultrasound is None else sha256(ultrasound),
     )
 
 
@@ -190,8 +210,8 @@ def build_manifest(
     subjects: dict[str, DatasetSubject] = {}
     for path in recordings_among(sorted(present)):
         content = store.read(path)
-        emg = f"{EMG_FOLDER}/{path}"
-        files.append(describe(path, content, store.read(emg) if emg in present else None))
+        beside = (store.read(p) if p in present else None for p in (emg_path(path), ultrasound_path(path)))
+        files.append(describe(path, content, *beside))
         meta = recording_meta(content, path)[0]
         who = {key: value for key, value in meta["subject"].items() if key != "id"}
         subject = files[-1].subject
@@ -251,24 +271,22 @@ def validate_manifest(manifest: Manifest, place: str | Path | Store) -> None:
 
 
 def _problems(store: Store, file: DatasetFile, present: set[str]) -> list[str]:
-    emg = f"{EMG_FOLDER}/{file.path}"
-    needed = [file.path] + ([emg] if file.emg_sha256 else [])
-    if missing := [path for path in needed if path not in present]:
+    beside = file.beside()
+    if missing := [path for path in (file.path, *beside) if path not in present]:
         return [f"{path} is missing" for path in missing]
     content = store.read(file.path)
     if sha256(content) != file.sha256:
         return [f"{file.path} has changed (sha256)"]
-    if file.emg_sha256 and sha256(store.read(emg)) != file.emg_sha256:
-        return [f"{emg} has changed (sha256)"]
+    if changed := [path for path, digest in beside.items() if sha256(store.read(path)) != digest]:
+        return [f"{path} has changed (sha256)" for path in changed]
     try:
         found = describe(file.path, content)
     except ValueError as error:
         return [str(error)]
-    said = file.model_copy(update={"emg_sha256": None})
     return [
-        f"{file.path} does not have {getattr(said, key)} {key}"
+        f"{file.path} does not have {getattr(file, key)} {key}"
         for key in ("rows", "seconds", "falls")
-        if getattr(found, key) != getattr(said, key)
+        if getattr(found, key) != getattr(file, key)
     ]
 
 

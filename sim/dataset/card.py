@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from ...controllers.device import DeviceDescription
-from ..manifest import EMG_FOLDER, DatasetFile, Manifest
+from ..manifest import EMG_FOLDER, ULTRASOUND_FOLDER, DatasetFile, Manifest
 from .gaits import GAITS, Gait
 from .request import Generation
 
@@ -197,14 +197,20 @@ def _sensors(device: DeviceDescription) -> str:
     if device.sensors.emg:
         muscles = 2 * len(device.sensors.emg.muscles)
         rows.append(f"| raw EMG, files in `{EMG_FOLDER}/` | {muscles} | {device.sensors.emg.rate_hz:g} | `emg/...` |")
+    if device.sensors.ultrasound:
+        rate = device.sensors.ultrasound.frame_rate_hz
+        rows.append(f"| ultrasound images, .npz in `{ULTRASOUND_FOLDER}/` | 300 x 300 pixels | {rate:g} | `image` |")
     return "\n".join(rows)
 
 
 def _labels(manifest: Manifest) -> str:
     emg = any(file.emg_sha256 for file in manifest.files)
+    images = any(file.ultrasound_sha256 for file in manifest.files)
     return (
         "True, at the control rate: joint angles and velocities, joint torques by part (muscle, ligament, exo,"
         " biological, net), muscle activations and forces, ground forces and centres of pressure, gait phase and mode,"
         " metabolic rate. Measured: the channels above, with their errors. Sensor faults are named in the column"
-        " `fault`." + (f" Raw EMG lies at the path of its recording below `{EMG_FOLDER}/`." if emg else "")
+        " `fault`."
+        + (f" Raw EMG lies at the path of its recording below `{EMG_FOLDER}/`." if emg else "")
+        + (f" Ultrasound images lie below `{ULTRASOUND_FOLDER}/`, named likewise (.npz)." if images else "")
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from zipfile import BadZipFile, ZipFile
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..recording import STRING_COLUMNS, Recording
+from ..sensors.ultrasound import Scan
 
 FEW_VALUES = "emg/"  # raw EMG has as many values as its converter has steps
 
@@ -40,3 +43,18 @@ def table_bytes(table: pa.Table) -> bytes:
         write_statistics=False,
     )
     return sink.getvalue()
+
+
+def npz(scan: Scan) -> bytes:
+    """The file of a run's ultrasound images, as `Scan.write` makes it. The same images give the same bytes."""
+    sink = io.BytesIO()
+    np.savez_compressed(sink, time=scan.time, image=scan.image, pixel_m=scan.pixel_m)
+    return sink.getvalue()
+
+
+def check_npz(content: bytes, path: str) -> None:
+    """Raises ValueError that names `path` for a file of images that is truncated, or none."""
+    try:
+        ZipFile(io.BytesIO(content)).close()
+    except BadZipFile as error:
+        raise ValueError(f"{path}: truncated, or not an .npz file ({error})") from None

@@ -23,6 +23,7 @@ from ..manifest import (
 )
 from ..runlog import LICENCE, versions
 from .card import CARD, card
+from .content import check_npz
 from .engines import Engine, Local, Maker
 from .make import make
 from .plan import Job, plan
@@ -148,7 +149,7 @@ def _sort(store: Store, jobs: Sequence[Job], there: Sequence[str]) -> tuple[dict
             raise ValueError(f"{store.full(path)} is of another request: choose another folder, or delete it")
     made, missing = {}, []
     for job in jobs:
-        if job.path not in present or (job.emg_path and job.emg_path not in present):
+        if any(path and path not in present for path in (job.path, job.emg_path, job.ultrasound_path)):
             missing.append(job)
             continue
         content = store.read(job.path)
@@ -157,12 +158,15 @@ def _sort(store: Store, jobs: Sequence[Job], there: Sequence[str]) -> tuple[dict
             emg = store.read(job.emg_path) if job.emg_path else None
             if emg is not None:
                 recording_meta(emg, str(job.emg_path))
+            images = store.read(job.ultrasound_path) if job.ultrasound_path else None
+            if images is not None:
+                check_npz(images, str(job.ultrasound_path))
         except ValueError:
             missing.append(job)
             continue
         _same_versions(store.full(job.path), meta["versions"])
         if meta["falls"] or abs(meta["duration_s"] - job.seconds) < 1.0 / meta["rate_hz"]:
-            made[job.path] = describe(job.path, content, emg)
+            made[job.path] = describe(job.path, content, emg, images)
         else:  # of fewer minutes
             missing.append(job)
     return made, missing

@@ -11,7 +11,7 @@ from ..plant import Plant
 from ..runlog import RunLog
 from ..truth import BLOCKS
 from .assistance import RandomHelp
-from .content import parquet
+from .content import npz, parquet
 from .plan import Job
 from .store import Store
 
@@ -21,25 +21,30 @@ ARM = "generated"
 def make(store: Store, job: Job) -> DatasetFile:
     """Simulate one job and write its recording, then say what the manifest should know of it.
 
-    A fall ends the recording and is counted in its metadata. The raw EMG is written first: where there is a recording,
-    all of it is there. Raises OSError when it cannot be written.
+    A fall ends the recording and is counted in its metadata. Raw EMG and ultrasound are written first: where there is a
+    recording, all of it is there. Raises OSError when it cannot be written.
     """
     log = simulate(job)
     what = (f"generate/{job.gait.name}", ARM, job.seed[0])
     emg = log.raw_emg(*what) if job.emg_path else None
     emg_content = parquet(emg) if emg is not None else None
+    images = log.ultrasound(*job.seed)
+    image_content = npz(images) if images is not None else None
     content = parquet(log.recording(*what))
-    if job.emg_path and emg_content is not None:
-        store.write(job.emg_path, emg_content)
+    for path, beside in ((job.emg_path, emg_content), (job.ultrasound_path, image_content)):
+        if path and beside is not None:
+            store.write(path, beside)
     store.write(job.path, content)
-    return describe(job.path, content, emg_content)
+    return describe(job.path, content, emg_content, image_content)
 
 
 def simulate(job: Job) -> RunLog:
     """Run a job to its end or to a fall."""
     rng = np.random.default_rng(job.seed)
     gait = job.gait
-    faults = tuple(fault for fault in job.faults if rng.random() < job.fault_share)
+    # Of their own, so that the person walks the same way under other faults.
+    sensors, chance = rng.spawn(2)
+    faults = tuple(fault for fault in job.faults if chance.random() < job.fault_share)
     plant = Plant(
         job.subject,
         job.device,
@@ -55,7 +60,7 @@ def simulate(job: Job) -> RunLog:
     helper = RandomHelp(job.assistance, len(joints), job.subject.mass_kg, plant.rate)
     segment = round(job.assistance.segment_s * plant.rate)
     turn, change = 0, 0  # which posture is asked for, and from which tick on the next one
-    frame = plant.reset(_speed(rng, job), rng.spawn(1)[0], posture=gait.postures[0])
+    frame = plant.reset(_speed(rng, job), sensors, posture=gait.postures[0])
     for k in range(round(job.seconds * plant.rate)):
         if k % segment == 0:
             helper.draw(rng)

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 
 from ...controllers.device import DeviceDescription
 from ..manifest import (
-    EMG_FOLDER,
     DatasetFile,
     DatasetSubject,
     Manifest,
     Splits,
     describe,
+    emg_path,
     read_manifest,
+    ultrasound_path,
     validate_manifest,
     write_manifest,
 )
@@ -102,7 +103,8 @@ def _name(subjects: dict[str, DatasetSubject], wanted: str, who: DatasetSubject)
 
 def _copy(store: Store, file: DatasetFile, subject: str, target: Store, files: dict[str, DatasetFile]) -> None:
     content = store.read(file.path)
-    emg = store.read(f"{EMG_FOLDER}/{file.path}") if file.emg_sha256 else None
+    emg = store.read(emg_path(file.path)) if file.emg_sha256 else None
+    images = store.read(ultrasound_path(file.path)) if file.ultrasound_sha256 else None
     if subject != file.subject:
         content, emg = _renamed(content, subject), _renamed(emg, subject) if emg is not None else None
     folder = f"task={file.task}/subject={subject}"
@@ -114,9 +116,11 @@ def _copy(store: Store, file: DatasetFile, subject: str, target: Store, files: d
         path = f"{folder}/{number:03d}.parquet"
         number += 1
     if emg is not None:
-        target.write(f"{EMG_FOLDER}/{path}", emg)
+        target.write(emg_path(path), emg)
+    if images is not None:
+        target.write(ultrasound_path(path), images)
     target.write(path, content)
-    files[path] = describe(path, content, emg)
+    files[path] = describe(path, content, emg, images)
 
 
 def _renamed(content: bytes, subject: str) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...controllers.device import DeviceDescription
 from ..impairments import Impairment
-from ..manifest import EMG_FOLDER
+from ..manifest import emg_path, ultrasound_path
 from ..sensors.faults import SensorFault
 from ..subjects import Subject
 from .gaits import Gait
@@ -40,7 +40,12 @@ class Job:
     @property
     def emg_path(self) -> str | None:
         """Where its raw EMG goes, None where there is none."""
-        return f"{EMG_FOLDER}/{self.path}" if self.raw_emg and self.device.sensors.emg else None
+        return emg_path(self.path) if self.raw_emg and self.device.sensors.emg else None
+
+    @property
+    def ultrasound_path(self) -> str | None:
+        """Where its ultrasound images go, None where the device has no probe."""
+        return ultrasound_path(self.path) if self.device.sensors.ultrasound else None
 
 
 def plan(request: Generation) -> list[Job]:

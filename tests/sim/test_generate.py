@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from exotwin.controllers.sensor_specs import UltrasoundSpec
 from exotwin.scenarios.catalogue import find_device
 from exotwin.sim.dataset import make as module
 from exotwin.sim.dataset.generate import generate
@@ -39,6 +41,25 @@ def test_a_job_gives_the_same_labelled_recording_each_time_with_its_raw_emg(tmp_
     assert emg.meta["rate_hz"] == one.device.sensors.emg.rate_hz > recording.meta["rate_hz"]
     assert emg["time"][-1] == pytest.approx(recording["time"][-1], abs=1 / recording.meta["rate_hz"])
     assert one.device.sensors.emg.muscles[0] in " ".join(emg.columns)
+
+
+def test_ultrasound_of_a_probe_goes_beside_the_recording_each_with_speckle_of_its_own(tmp_path):
+    device = find_device("hip_knee_ankle")
+    sensors = device.sensors.model_copy(update={"ultrasound": UltrasoundSpec(frame_rate_hz=10.0)})
+    asked = {"gaits": ["stand"], "subjects": 1, "minutes_per_gait": 0.4 / 60, "recording_s": 0.2, "seed": 3}
+    jobs = plan(Generation.model_validate(asked | {"device": device.model_copy(update={"sensors": sensors})}))
+    entries = [make(Store.at(tmp_path), one) for one in jobs]
+    images = []
+    for one, entry in zip(jobs, entries, strict=True):
+        path = tmp_path / "_ultrasound" / one.path.replace(".parquet", ".npz")
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.ultrasound_sha256
+        with np.load(path) as held:
+            assert held["time"] == pytest.approx([0.0, 0.1])
+            assert held["pixel_m"] == pytest.approx([0.05 / 300, 0.05 / 300])
+            images.append(held["image"])
+        assert images[-1].shape == (2, 300, 300)
+    assert np.corrcoef(images[0][0].ravel(), images[1][0].ravel())[0, 1] < 0.9
+    assert make(Store.at(tmp_path / "again"), jobs[0]) == entries[0]
 
 
 def test_help_is_there_in_some_segments_and_a_share_of_the_person_s_own_torque():
@@ -79,6 +100,16 @@ def test_faults_strike_in_their_share_of_the_recordings_and_are_marked():
         struck.append(bool(marked.any()))
         assert not marked.any() or recording["time"][marked][[0, -1]] == pytest.approx([0.1, 0.195])
     assert 0 < sum(struck) < 8
+
+
+def test_a_person_walks_the_same_way_under_faults_and_without():
+    fault = {"kind": "nan", "channels": "imu/thigh_r/*", "start_s": 0.1}
+    with_, without = (
+        simulate(job("walk", 0.3, faults=faults, fault_share=1.0)).recording("t", "t", 3) for faults in ([fault], [])
+    )
+    assert np.isnan(with_["imu/thigh_r/ax"]).any()
+    for column in ("angle/knee_flexion_r", "pelvis/vx", "command/ankle_dorsiflexion_l", "imu/pelvis/ax"):
+        np.testing.assert_array_equal(with_[column], without[column])
 
 
 class Tripping(Plant):

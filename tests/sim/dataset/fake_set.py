@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 from exotwin.controllers.device import DeviceDescription
+from exotwin.controllers.sensor_specs import UltrasoundSpec
 from exotwin.scenarios.catalogue import find_device
-from exotwin.sim.dataset.content import parquet
+from exotwin.sim.dataset.content import npz, parquet
 from exotwin.sim.dataset.plan import Job
 from exotwin.sim.dataset.request import Generation
 from exotwin.sim.dataset.store import Store
 from exotwin.sim.manifest import DatasetFile, describe
 from exotwin.sim.recording import Recording
 from exotwin.sim.runlog import versions
+from exotwin.sim.sensors.ultrasound import Scan
 
 RATE = 50.0
 
@@ -24,6 +26,12 @@ RATE = 50.0
 @cache
 def device() -> DeviceDescription:
     return find_device("hip_knee_ankle")
+
+
+def with_probe() -> DeviceDescription:
+    """The device with an ultrasound probe."""
+    sensors = device().sensors.model_copy(update={"ultrasound": UltrasoundSpec(frame_rate_hz=5.0)})
+    return device().model_copy(update={"sensors": sensors})
 
 
 def request(**changes: object) -> Generation:
@@ -49,10 +57,13 @@ def make(store: Store, job: Job) -> DatasetFile:
     columns = {"time": np.arange(n) / RATE, "angle/knee_flexion_r": rng.standard_normal(n)}
     emg = parquet(Recording({"time": np.arange(n) / RATE, "emg/soleus_r": rng.standard_normal(n)}, meta))
     content = parquet(Recording(columns, meta))
+    images = npz(Scan(np.arange(5) / 5.0, rng.integers(0, 256, (5, 8, 8), np.uint8), np.ones(2)))
     if job.emg_path:
         store.write(job.emg_path, emg)
+    if job.ultrasound_path:
+        store.write(job.ultrasound_path, images)
     store.write(job.path, content)
-    return describe(job.path, content, emg if job.emg_path else None)
+    return describe(job.path, content, emg if job.emg_path else None, images if job.ultrasound_path else None)
 
 
 def hashes(folder: Path) -> dict[str, str]:

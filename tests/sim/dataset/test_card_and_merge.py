@@ -13,7 +13,7 @@ from exotwin.sim.dataset.merge import merge, requests_of
 from exotwin.sim.dataset.store import Store
 from exotwin.sim.manifest import read_manifest, validate_manifest, write_manifest
 from exotwin.sim.recording import read_recording
-from fake_set import hashes, make, request
+from fake_set import hashes, make, request, with_probe
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,17 @@ def test_merged_sets_hold_everything_and_keep_splits(sets, tmp_path):
     assert "Merged from several sets" in (tmp_path / "both" / "README.md").read_text()
     for path, digest in hashes(sets["one"] / "_emg").items():
         assert hashes(tmp_path / "both" / "_emg")[path] == digest
+
+
+def test_ultrasound_goes_along_and_the_card_tells_of_it(tmp_path):
+    for seed in (11, 12):
+        generate(request(seed=seed, device=with_probe()), tmp_path / str(seed), make=make)
+    assert "| ultrasound images, .npz in `_ultrasound/` |" in (tmp_path / "11" / "README.md").read_text()
+    whole = merge([tmp_path / "11", tmp_path / "12"], tmp_path / "both")
+    validate_manifest(whole, tmp_path / "both")
+    both = hashes(tmp_path / "both" / "_ultrasound")
+    assert both == hashes(tmp_path / "11" / "_ultrasound") | hashes(tmp_path / "12" / "_ultrasound")
+    assert len(both) == len(whole.files) == 24
 
 
 def test_the_same_recordings_are_kept_once_and_the_stricter_split_holds(sets, tmp_path):

@@ -15,7 +15,7 @@ from exotwin.sim.dataset.generate import generate
 from exotwin.sim.dataset.plan import plan
 from exotwin.sim.dataset.store import Store
 from exotwin.sim.manifest import read_manifest, validate_manifest
-from fake_set import hashes, is_whole, make, request
+from fake_set import hashes, is_whole, make, request, with_probe
 from pyarrow import fs
 
 WHOLE = 3 * 2 * 2
@@ -85,6 +85,25 @@ def test_every_kind_of_gap_is_filled_with_the_same_bytes(whole, copy):
     generate(request(), copy, make=lambda store, job: again.append(job.path) or make(store, job), resume=True)
     assert sorted(again) == [made[i].relative_to(copy).as_posix() for i in (1, 3, 5)]
     assert hashes(copy) == hashes(whole)
+
+
+def test_ultrasound_that_is_missing_or_cut_is_made_again_and_changes_are_found(tmp_path):
+    asked = request(device=with_probe())
+    manifest = generate(asked, tmp_path, make=make)
+    whole = hashes(tmp_path)
+    images = sorted((tmp_path / "_ultrasound").rglob("*.npz"))
+    assert len(images) == len(manifest.files)
+    images[0].unlink()
+    with pytest.raises(ValueError, match=r"_ultrasound/task=.*\.npz is missing"):
+        validate_manifest(manifest, tmp_path)
+    images[4].write_bytes(images[4].read_bytes()[:-50])
+    again = []
+    generate(asked, tmp_path, make=lambda store, job: again.append(job.path) or make(store, job), resume=True)
+    assert sorted(again) == [manifest.files[i].path for i in (0, 4)]
+    assert hashes(tmp_path) == whole
+    images[0].write_bytes(images[0].read_bytes() + b"x")
+    with pytest.raises(ValueError, match=r"_ultrasound/task=.*\.npz has changed"):
+        validate_manifest(manifest, tmp_path)
 
 
 def test_a_whole_set_is_left_as_it_is(whole, copy):
