@@ -17,7 +17,7 @@ from exotwin.sim.sensors.truth import SensorTruth
 from scipy.spatial.transform import Rotation
 
 pytestmark = pytest.mark.slow
-RATE, SECONDS, SETTLED, SESSIONS = 200.0, 12, 400, 8
+RATE, SECONDS, SETTLED, SESSIONS = 200.0, 12, 400, 24
 # Segments whose IMUs give a joint's angle, and the sign of the rotation about the axis to the right.
 CHAIN = {
     "hip_flexion": ("pelvis", "thigh_{}", 1.0),
