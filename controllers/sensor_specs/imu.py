@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from ..config import Config, require_known
 from ..names import Vector
 
-Segment = Literal["pelvis", "femur", "tibia", "calcn", "toes"]
+Segment = Literal["torso", "pelvis", "femur", "tibia", "calcn", "toes"]
 
 
 class SoftTissue(Config):
@@ -18,7 +18,8 @@ class SoftTissue(Config):
 
     gain: share of the segment's acceleration that drives the wobble, in place and in orientation; 1 is a sensor that
     nothing but the tissue holds, 0 one that is screwed to the bone. tilt_sd: rad of tilt about each axis per rad of
-    the flexion of each joint at the segment's ends, the standard deviation between sessions.
+    the flexion of each joint at the segment's ends, the standard deviation between sessions; the torso has none, for it
+    does not move against the pelvis.
     """
 
     frequency_hz: float = Field(gt=0)

@@ -23,6 +23,7 @@ def _figures(preset: str) -> dict[str, dict[str, Any]]:
 def with_preset(sensors: dict[str, Any]) -> dict[str, Any]:
     """A `sensors:` block whose sensors are completed by its `preset`; keys that the block gives itself stay.
 
+    So they do at every depth: who gives the soft tissue of one segment, or one figure of it, keeps the preset's others.
     The figures are those of ``assets/sensors/<preset>.yaml``. A sensor that the block does not name, the device still
     does not have. Raises ValueError for an unknown preset, naming the nearest.
     """
@@ -31,6 +32,15 @@ def with_preset(sensors: dict[str, Any]) -> dict[str, Any]:
         return sensors
     require_known("preset", [preset], PRESETS)
     figures = _figures(preset)
-    return {
-        kind: figures.get(kind, {}) | given if isinstance(given, dict) else given for kind, given in sensors.items()
+    return _completed(sensors, {kind: figures[kind] for kind in sensors if kind in figures})
+
+
+def _completed(given: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
+    """`given`, with what it leaves open taken from `figures`, mapping by mapping."""
+    own = {
+        key: _completed(value, figures[key])
+        if isinstance(value, dict) and isinstance(figures.get(key), dict)
+        else value
+        for key, value in given.items()
     }
+    return figures | own

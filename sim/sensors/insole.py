@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ...controllers.interface import FloatArray
+from ...controllers.names import SIDES
 from ...controllers.sensor_specs import InsoleSpec
 from .delay_line import DelayLine
 from .truth import SensorTruth
@@ -23,7 +24,9 @@ class Insole:
     dz = (sgn(dF) - z) |dF| / `REVERSAL_N`, the form of Dahl's friction model (1968), and the reading is
     F (1 - hysteresis z / 2). Creep is first order: insoles drift so under load (Hurkmans et al. 2006, Gait & Posture,
     doi:10.1016/j.gaitpost.2005.05.008). What is left of it in a foot off the ground presses on the whole grid, so
-    the centre of pressure then leans to the grid's middle. Rate and delay are rounded to whole control ticks.
+    the centre of pressure then leans to the grid's middle. A foot too light for the truth to know a centre of pressure
+    presses where it last did, before the first step on the grid's middle. Rate and delay are rounded to whole control
+    ticks.
     """
 
     def __init__(self, spec: InsoleSpec, rate_hz: float) -> None:
@@ -44,6 +47,7 @@ class Insole:
         self._shift = (np.array(spec.cop_offset_sd_m) * rng.standard_normal((2, 2))).tolist()
         self._wander = rng.standard_normal((2, 2)).tolist()
         self._branch, self._crept = [0.0, 0.0], [0.0, 0.0]
+        self._pressed = [list(spec.cop_centre_m) for _ in SIDES]
         self._last: list[float] | None = None
         self._delay.reset()
 
@@ -71,6 +75,8 @@ class Insole:
                 self._branch[foot] = onto + (self._branch[foot] - onto) * math.exp(-abs(change) / REVERSAL_N)
             self._last[foot] = true
             self._crept[foot] += self._creeps * (true - self._crept[foot])
+            if any(cop[foot]):  # the truth says (0, 0) of a foot that bears next to nothing
+                self._pressed[foot] = cop[foot]
             residue = spec.creep * self._crept[foot] + self._offset[foot]
             read = self._gain[foot] * (true * (1.0 - 0.5 * spec.hysteresis * self._branch[foot]) + residue)
             read = min(max(0.0, read + spec.force_noise_n * noise[foot][0]), spec.range_n)
@@ -88,6 +94,6 @@ class Insole:
             louder = 1.0 + spec.cop_half_load_n / max(read, 1.0)
             for axis in (0, 1):
                 middle = spec.cop_centre_m[axis]
-                seen = middle + own * spec.cop_slope[axis] * (cop[foot][axis] - middle)
+                seen = middle + own * spec.cop_slope[axis] * (self._pressed[foot][axis] - middle)
                 said.append(seen + self._shift[foot][axis] + louder * spec.cop_noise_m[axis] * wander[axis])
         return said

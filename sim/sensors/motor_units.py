@@ -101,7 +101,7 @@ class MotorUnits:
 
     The potential of a unit is a random mixture of the Hermite-Rodriguez functions of first and second order, the two-
     and three-phasic shapes that bipolar electrodes record (Lo Conte, Merletti and Sandri 1994, IEEE Trans Biomed Eng
-    41:1147). It peaks some 8 ms after the discharge, the time it takes to pass under the electrodes.
+    41:1147). Its middle comes 8 to 11 ms after the discharge, the time it takes to pass under the electrodes.
     """
 
     def __init__(self, channels: int, rate_hz: float) -> None:

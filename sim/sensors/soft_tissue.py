@@ -14,8 +14,9 @@ from ..compiled import compiled
 
 GRAVITY = 9.81  # m/s^2
 FIRM = SoftTissue(frequency_hz=20.0, damping_ratio=1.0, gain=0.0)  # a segment that is not named does not wobble
-# The joints that bend at a segment's ends, whose flexion pulls at its skin; the pelvis has two hips.
-ENDS = {
+# The joints that bend at a segment's ends, whose flexion pulls at its skin; the pelvis has two hips, the torso none.
+ENDS: dict[str, tuple[str, ...]] = {
+    "torso": (),
     "pelvis": ("hip_flexion",),
     "femur": ("hip_flexion", "knee_flexion"),
     "tibia": ("knee_flexion", "ankle_dorsiflexion"),

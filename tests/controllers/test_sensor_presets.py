@@ -1,9 +1,12 @@
 """Presets fill in what a device leaves open about its sensors."""
 
+from typing import get_args
+
 import pytest
 import yaml
 from exotwin.controllers.device import Sensors
 from exotwin.controllers.sensor_specs import PRESETS
+from exotwin.controllers.sensor_specs.imu import Segment
 
 MOUNTS = [{"site": "thigh_r", "segment": "femur_r", "position_m": [0, 0, 0]}]
 
@@ -33,6 +36,24 @@ def test_what_the_device_says_itself_holds():
     assert made.encoder.resolution_rad == 0.1
     assert made.encoder.backlash_rad > 0.0
     assert made.encoder.joints == ("hip_flexion",)
+
+
+def test_a_segment_that_the_device_describes_keeps_the_preset_s_others():
+    given = {"femur": {"gain": 0.3}, "tibia": {"frequency_hz": 25.0, "damping_ratio": 0.4}}
+    usual = sensors(preset="research").imu.soft_tissue
+    made = sensors(preset="research", imu={"mounts": MOUNTS, "soft_tissue": given}).imu.soft_tissue
+    assert made == usual | {
+        "femur": usual["femur"].model_copy(update=given["femur"]),
+        "tibia": usual["tibia"].model_copy(update=given["tibia"]),
+    }
+    assert sensors(preset="research").imu.soft_tissue == usual
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_segment_has_soft_tissue(name):
+    tissue = sensors(preset=name).imu.soft_tissue
+    assert set(tissue) == set(get_args(Segment))
+    assert all(segment.gain > 0.0 for segment in tissue.values())
 
 
 def test_a_preset_gives_no_sensor_that_the_device_lacks():

@@ -1,9 +1,13 @@
 """EMG features against closed forms, SciPy's periodogram and themselves."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from exotwin.estimators import emg_features as f
 from exotwin.estimators.emg_features import FEATURES, EmgFeatures
+from exotwin.sim.recording import Recording
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -91,6 +95,29 @@ def test_features_come_in_the_order_asked_for():
     both = EmgFeatures(2, RATE, 0.2, ("rms", "mdf")).of(raw.T)
     every = EmgFeatures(2, RATE, 0.2).of(raw.T)
     np.testing.assert_array_equal(both, every[[FEATURES.index("rms"), FEATURES.index("mdf")]])
+
+
+def test_the_documented_example_reads_a_recording(tmp_path, monkeypatch):
+    page = Path(__file__).parents[2] / "docs" / "sensors.md"
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    time = np.arange(2000) / 2000.0
+    columns = {
+        "time": time,
+        "emg/soleus_r": 1e-3 * np.sin(2 * np.pi * 100.0 * time),
+        "emg/soleus_l": 1e-5 * np.sin(2 * np.pi * 60.0 * time),
+    }
+    folder = tmp_path / "runs" / "level_walk"
+    folder.mkdir(parents=True)
+    Recording(columns, {"subject": {"mass_kg": 70.0}, "rate_hz": 2000.0}).write(folder / "unpowered.emg.parquet")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code, names)
+    values, ends = names["values"], names["ends"]
+    assert values.shape == (17, 3, 2)  # (2000 - 400) / 100 + 1
+    np.testing.assert_allclose(ends, 0.2 + 0.05 * np.arange(17) - 1 / 2000.0)
+    np.testing.assert_allclose(values[:, 0], [[1e-3 / np.sqrt(2), 1e-5 / np.sqrt(2)]] * 17)
+    np.testing.assert_allclose(values[:, 1], [[40, 0]] * 17, atol=1)  # two a period; the faint one is noise
+    np.testing.assert_allclose(values[:, 2], [[100.0, 60.0]] * 17, atol=1)
 
 
 def test_errors_name_what_is_wrong():

@@ -25,8 +25,8 @@ def spec(count=2, **errors):
 
 def preset(name, count, **changed):
     """A class of IMUs, sitting still on the bone."""
-    block = {"preset": name, "imu": {"mounts": mounts(count), "soft_tissue": {}} | changed}
-    return Sensors.model_validate(block).imu
+    block = {"preset": name, "imu": {"mounts": mounts(count)} | changed}
+    return Sensors.model_validate(block).imu.model_copy(update={"soft_tissue": {}})
 
 
 def run(of, signal, seed=0, rate=RATE):

@@ -50,7 +50,21 @@ FORCE, COP = walk()
 def test_perfect_insoles_repeat_the_truth():
     said = feel(InsoleSpec(rate_hz=RATE, threshold_n=0.0), FORCE, COP)
     np.testing.assert_allclose(said[..., 0], FORCE, atol=1e-9)
-    np.testing.assert_allclose(said[..., 1:], COP, atol=1e-12)
+    np.testing.assert_allclose(said[FORCE > 0.0][:, 1:], COP[FORCE > 0.0], atol=1e-12)
+
+
+def test_a_foot_that_leaves_the_ground_still_presses_with_its_toes():
+    """As it gets light, the truth knows no centre of pressure any more and says (0, 0)."""
+    force = np.concatenate([np.linspace(0.0, 500.0, 50), np.linspace(490.0, 0.0, 50)])
+    cop = np.linspace(0.02, 0.22, 100)[:, None, None] * np.ones((2, 2))
+    cop[force < 20.0] = 0.0
+    said = feel(InsoleSpec(rate_hz=RATE, threshold_n=5.0, cop_centre_m=(0.1, 0.03)), np.tile(force[:, None], 2), cop)
+    first, last = np.flatnonzero(force >= 20.0)[[0, -1]]
+    np.testing.assert_allclose(said[first : last + 1, :, 1:], cop[first : last + 1], atol=1e-12)
+    early, late = (said[part][said[part][..., 0] > 0.0][:, 1:] for part in (slice(first), slice(last + 1, None)))
+    assert min(len(early), len(late)) > 0
+    np.testing.assert_allclose(early, np.tile([0.1, 0.03], (len(early), 1)))
+    np.testing.assert_allclose(late, np.broadcast_to(cop[last, 0], late.shape))
 
 
 def test_a_slow_insole_holds_its_sample_and_comes_late():
@@ -110,9 +124,12 @@ def test_range_clips_and_resolution_rounds():
     np.testing.assert_array_equal(said[0, :, 0], [800.0, 500.0])
 
 
-@pytest.mark.parametrize(("name", "published", "slope"), [("research", 0.056, 0.155), ("consumer", 0.112, 0.763)])
-def test_presets_are_as_wrong_as_the_published_insoles(name, published, slope):
-    """Measurement 2019, doi:10.1016/j.measurement.2019.03.023: R2 sideways 0.014 to 0.86, fore-aft above 0.99."""
+@pytest.mark.parametrize(
+    ("name", "published", "slope", "least", "most"),
+    [("research", 0.056, 0.155, 0.01, 0.06), ("consumer", 0.112, 0.763, 0.8, 0.9)],
+)
+def test_presets_are_as_wrong_as_the_published_insoles(name, published, slope, least, most):
+    """Measurement 2019, doi:10.1016/j.measurement.2019.03.023: R2 sideways 0.014 and 0.855, fore-aft above 0.99."""
     spec = preset(name).model_copy(update={"delay_s": 0.0})  # the study aligned the signals in time
     errors, sideways, forwards, slopes = [], [], [], []
     for seed in range(40):
@@ -126,7 +143,7 @@ def test_presets_are_as_wrong_as_the_published_insoles(name, published, slope):
             sideways.append(np.corrcoef(y, said[on, foot, 2])[0, 1] ** 2)
             slopes.append(np.polyfit(y, said[on, foot, 2], 1)[0])
     assert np.sqrt(np.mean(errors)) == pytest.approx(published, rel=0.15)
-    assert 0.01 < np.mean(sideways) < 0.88
+    assert least < np.mean(sideways) < most
     assert np.mean(forwards) > 0.985
     assert np.mean(slopes) == pytest.approx(slope, abs=0.05)
 

@@ -144,3 +144,13 @@ def test_tilt_and_mounting_have_their_spread():
     hips = [SIDED_JOINTS.index(f"hip_flexion_{s}") for s in "rl"]
     np.testing.assert_allclose(spread[:, hips], 0.05, rtol=0.12)
     assert not np.delete(spread, hips, axis=1).any()
+
+
+def test_a_strap_round_the_torso_gives_way_and_joints_do_not_tilt_it():
+    jolt = np.tile(STILL, (60, 1))
+    jolt[10] += [20.0, 0.0, 0.0]
+    bent = np.full((60, len(SIDED_JOINTS)), 0.5)
+    tissue = {"frequency_hz": 14.0, "damping_ratio": 0.2, "gain": 0.5, "tilt_sd": 0.1}
+    felt = feel(mounting("torso", tissue=tissue), jolt)
+    assert np.abs(felt[12:30, 0]).max() > 0.5  # it still swings
+    np.testing.assert_array_equal(felt, feel(mounting("torso", tissue=tissue), jolt, angle=bent))
