@@ -38,5 +38,14 @@ def table_bytes(table: pa.Table) -> bytes:
         # The bytes of each place together: signs and exponents repeat, the last bits do not.
         use_byte_stream_split=[name for name in table.column_names if name not in repeated],
         write_statistics=False,
+        write_page_checksum=True,
     )
     return sink.getvalue()
+
+
+def check_pages(content: bytes, path: str) -> None:
+    """Decode a whole file. Raises ValueError that names `path` where a page is not what was written."""
+    try:
+        pq.read_table(io.BytesIO(content), page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: damaged ({str(error).splitlines()[0]})") from None
