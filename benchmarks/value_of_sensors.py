@@ -63,7 +63,8 @@ class Job:
 def scored(job: Job) -> dict[str, dict[str, float]]:
     """Joint -> errors on the test subjects of a network trained for a job."""
     dataset = open_dataset(job.data).only(tasks=job.tasks)
-    dealt = split_subjects((file.subject for file in dataset.files), job.seed)
+    people = sorted({file.subject for file in dataset.files})
+    dealt = split_subjects(np.random.default_rng(job.seed).permutation(people).tolist(), job.seed)
     with tempfile.TemporaryDirectory() as folder:
         metrics = train_torque_estimator(
             dataset.model_copy(update={"splits": dealt.model_dump()}),

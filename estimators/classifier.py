@@ -149,9 +149,8 @@ def train_mode_classifier(
 
     def validation_loss() -> float:
         total, weight = 0.0, 0.0
-        for x, label in validation:
-            y = torch.from_numpy(label)
-            answer = logits(torch.from_numpy(x))
+        for x, y in validation:
+            answer = logits(x)
             total += float(functional.cross_entropy(answer, y, weight=balance, reduction="sum"))
             weight += float(balance[y].sum())
         if not weight:

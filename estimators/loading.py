@@ -33,6 +33,13 @@ class Example(NamedTuple):
     targets: NDArray[Any]
 
 
+class WholeExample(NamedTuple):
+    """A whole `Example` as tensors, which share its memory."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+
 class Batch(NamedTuple):
     """Windows side by side: picks (n, 2) = (recording, first row) of each, inputs and targets (n, frames, ...)."""
 
@@ -42,7 +49,8 @@ class Batch(NamedTuple):
 
 
 class Loader:
-    """The examples of recordings, in their order: whole ones by index or in a loop, windows from `batches`.
+    """The examples of recordings, in their order: whole ones by index or in a loop, windows from `batches`, all as
+    tensors.
 
     make: an example from a recording. rows: how many rows each example has, by default the recording's.
     memory_mb: of examples kept; the one in use is kept whatever its size.
@@ -64,11 +72,15 @@ class Loader:
     def __len__(self) -> int:
         return len(self._recordings)
 
-    def __iter__(self) -> Iterator[Example]:
+    def __iter__(self) -> Iterator[WholeExample]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, i: int) -> Example:
+    def __getitem__(self, i: int) -> WholeExample:
         """The example of recording i; not to be written to. Raises what reading it raises."""
+        example = self._example(i)
+        return WholeExample(torch.from_numpy(example.inputs), torch.from_numpy(example.targets))
+
+    def _example(self, i: int) -> Example:
         if i in self._kept:
             self._kept.move_to_end(i)
             return self._kept[i]
@@ -99,7 +111,7 @@ class Loader:
 
     def _pools(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Number of the pool of each recording."""
-        any_example = next(iter(self._kept.values())) if self._kept else self[0]
+        any_example = next(iter(self._kept.values())) if self._kept else self._example(0)
         capacity = self._limit / sum(a.itemsize * math.prod(a.shape[1:]) for a in any_example)
         if self.rows.sum() <= capacity:
             return np.zeros(len(self), np.int64)
@@ -111,11 +123,11 @@ class Loader:
         return pools
 
     def _batch(self, picks: Picks, frames: int) -> Batch:
-        first = self[int(picks[0, 0])]
+        first = self._example(int(picks[0, 0]))
         inputs = np.empty((len(picks), frames, *first.inputs.shape[1:]), first.inputs.dtype)
         targets = np.empty((len(picks), frames, *first.targets.shape[1:]), first.targets.dtype)
         for k, (recording, row) in enumerate(picks.tolist()):
-            example = self[recording]
+            example = self._example(recording)
             inputs[k] = example.inputs[row : row + frames]
             targets[k] = example.targets[row : row + frames]
         return Batch(picks, torch.from_numpy(inputs), torch.from_numpy(targets))

@@ -129,8 +129,8 @@ def train_torque_estimator(
     def validation_rmse() -> float:
         squares, counts = np.zeros((2, len(joints)))
         for x, y in validation:
-            squares += np.nansum((_predict(model, x) - y) ** 2, axis=0)
-            counts += np.isfinite(y).sum(axis=0)
+            squares += np.nansum((_predict(model, x.numpy()) - y.numpy()) ** 2, axis=0)
+            counts += np.isfinite(y.numpy()).sum(axis=0)
         return float(np.sqrt(squares / np.maximum(counts, 1)).mean())
 
     folder = Path(out_dir)

@@ -12,7 +12,6 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from ..controllers.device import DeviceDescription
-    from ..sim.dataset.generate import Progress
     from ..sim.dataset.request import Generation
     from ..sim.manifest import Manifest
 
@@ -43,14 +42,15 @@ def generate(
     from ..controllers.config import require_known
     from ..sim.dataset.engines import ENGINES, engine_of
     from ..sim.dataset.generate import generate as make_all
+    from .progress import shown_progress
 
     require_known("engine", [engine], ENGINES)
     options = {"gaits": gaits, "subjects": subjects, "minutes_per_gait": minutes_per_gait, "seed": seed}
     request = load_generation(config, {k: v for k, v in options.items() if v is not None}, device, preset)
     runs = engine_of(engine, workers, ray_address)
     console = _console()
-    with _ProgressBar(console) as bar:
-        manifest = make_all(request, out, runs, resume=resume, tell=bar.show)
+    with shown_progress(console) as show:
+        manifest = make_all(request, out, runs, resume=resume, tell=show)
     console.print(f"{escape(out)}: {_summary(manifest)}")
 
 
@@ -151,47 +151,3 @@ def _console() -> Console:
     from .cli import console
 
     return console
-
-
-class _ProgressBar:
-    """Recordings, falls, pace and the time that is left, by seconds of data."""
-
-    def __init__(self, console: Console) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        text = TextColumn("{task.fields[recordings]}, {task.fields[falls]} falls, {task.fields[pace]}")
-        self._bar = Progress(
-            TextColumn("{task.percentage:>3.0f}%"),
-            BarColumn(),
-            text,
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            # Recordings end seldom compared with the screen's pace: estimate from the last half hour.
-            TimeRemainingColumn(),
-            console=console,
-            speed_estimate_period=1800.0,
-        )
-        self._task = self._bar.add_task("data", total=None, recordings="", falls=0, pace="")
-        self._before: float | None = None
-
-    def __enter__(self) -> _ProgressBar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        self._bar.stop()
-
-    def show(self, progress: Progress) -> None:
-        """Take the state of a generation."""
-        if self._before is None:
-            self._before = progress.seconds  # what was there took no time
-        elapsed = self._bar.tasks[0].elapsed or 0.0
-        made = progress.seconds - self._before
-        self._bar.update(
-            self._task,
-            total=progress.total_seconds,
-            completed=progress.seconds,
-            recordings=f"{progress.done} of {progress.recordings} recordings",
-            falls=progress.falls,
-            pace=f"{made / elapsed:.1f} x real time" if made and elapsed else "",
-        )

@@ -11,6 +11,7 @@ from rich.console import Console
 console = Console()
 OPENSIM, C3D, CSV = (".mot", ".sto"), (".c3d",), (".csv", ".tsv", ".txt")
 FORMATS = ("mot", "csv", "mcap")
+RAW_EMG = ".emg.parquet"  # in place of the suffix of its recording
 
 
 def import_(
@@ -22,30 +23,39 @@ def import_(
     ] = None,
     height: Annotated[float | None, typer.Option(help="stature, m")] = None,
     rate: Annotated[float, typer.Option(help="Hz of the recording", min=10.0, max=5000.0)] = 200.0,
-    mode: Annotated[str, typer.Option(help="what the person does (OpenSim)")] = "walk",
-    knee_positive: Annotated[str | None, typer.Option(help="flexion or extension, where it cannot be told")] = None,
-    emg_side: Annotated[str | None, typer.Option(help="r or l, for EMG columns without a side")] = None,
+    mode: Annotated[str | None, typer.Option(help="what the person does (OpenSim; default: walk)")] = None,
+    knee_positive: Annotated[
+        str | None, typer.Option(help="flexion or extension, where it cannot be told (OpenSim)")
+    ] = None,
+    emg_side: Annotated[str | None, typer.Option(help="r or l, for EMG columns without a side (OpenSim)")] = None,
 ) -> None:
     """Turn a motion-capture trial into a recording; raw EMG goes into a file beside it."""
     from ..sim.exchange.opensim_import import import_opensim
 
     kinds = {path.suffix.lower() for path in files}
+    given = {"mode": mode, "knee_positive": knee_positive, "emg_side": emg_side}
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if kinds <= set(OPENSIM):
         if column_map is not None:
             raise ValueError("--map is for C3D and CSV files: OpenSim's columns are known")
-        options: dict[str, Any] = {"knee_positive": knee_positive, "emg_side": emg_side, "mode": mode}
         recording, raw_emg = import_opensim(files, mass, height, rate, **options), None
     elif len(files) == 1 and kinds <= {*C3D, *CSV}:
+        if options:
+            option = next(iter(options)).replace("_", "-")
+            raise ValueError(f"--{option} is for OpenSim files: of {files[0]} the column map tells it")
         recording, raw_emg = _mapped(files[0], column_map, mass, height, rate)
     else:
         known = ", ".join((*OPENSIM, *C3D, *CSV))
         raise ValueError(f"{files[0]}: several files must all be .mot or .sto, a single one one of {known}")
-    recording.write(out)
-    console.print(f"{out}: {len(recording)} samples, {len(recording.columns)} columns")
+    beside = out.with_suffix(RAW_EMG)
+    # Raw EMG first, and none of an earlier import: where there is a recording, what lies beside it belongs to it.
     if raw_emg is not None:
-        beside = out.with_suffix(".emg.parquet")
         raw_emg.write(beside)
         console.print(f"{beside}: raw EMG of {len(raw_emg.columns) - 1} muscles")
+    else:
+        beside.unlink(missing_ok=True)
+    recording.write(out)
+    console.print(f"{out}: {len(recording)} samples, {len(recording.columns)} columns")
 
 
 def _mapped(path: Path, column_map: str | None, mass: float, height: float | None, rate: float) -> Any:
@@ -95,9 +105,19 @@ def export(
     else:
         from ..sim.exchange.mcap_log import write_mcap
 
-        beside = what.with_suffix(".emg.parquet")
-        write_mcap(recording, target, read_recording(beside) if beside.is_file() else None)
+        emg = next((path for path in _raw_emg_places(what) if path.is_file()), None)
+        write_mcap(recording, target, read_recording(emg) if emg else None)
     console.print(str(target))
+
+
+def _raw_emg_places(recording: Path) -> list[Path]:
+    """Where a recording's raw EMG may lie: beside it, or in its data set's folder for that."""
+    from ..sim.manifest import EMG_FOLDER
+
+    places, file = [recording.with_suffix(RAW_EMG)], recording.absolute()
+    if file.parent.name.startswith("subject="):
+        places.append(file.parents[2] / EMG_FOLDER / file.relative_to(file.parents[2]))
+    return places
 
 
 def _export_bundle(trained: Path, out: Path) -> None:

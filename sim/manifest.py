@@ -23,6 +23,7 @@ from .dataset.store import Store, sha256
 from .recording import METADATA_KEY
 
 FILE_NAME = "manifest.json"
+DEAL = 20  # people among whom the fractions of the splits hold; chosen: 3, 3 and 14 are whole numbers
 # Readers of Parquet folders pass over what begins with _, so a set reads as one table.
 EMG_FOLDER = "_emg"
 ULTRASOUND_FOLDER = "_ultrasound"
@@ -127,27 +128,34 @@ class Manifest(_Part):
 
 
 def split_subjects(subjects: Iterable[str], seed: int, validation: float = 0.15, test: float = 0.15) -> Splits:
-    """Deal subjects into splits: same ids and seed, same splits, in whatever order the ids come.
+    """Deal subjects into splits in the order in which they come: who is added at the end changes nobody's split.
 
-    validation, test: fractions of the subjects, each rounded but at least one when the fraction is not zero.
+    They are dealt in blocks, at random within each: the first block has one of each split; after the second there are
+    `DEAL` subjects, after each further one as many more, divided by the fractions.
+
+    validation, test: fractions of the subjects, together at most 0.9; at least one each when the fraction is not zero.
     Raises ValueError when no subject would be left to train on.
     """
-    ids = sorted(set(subjects))
-    if not (0 <= validation < 1 and 0 <= test < 1):
-        raise ValueError(f"validation {validation} and test {test} must be fractions of 1")
-    n_validation = max(round(validation * len(ids)), 1) if validation else 0
-    n_test = max(round(test * len(ids)), 1) if test else 0
-    if n_validation + n_test >= len(ids):
+    ids = list(dict.fromkeys(subjects))
+    if min(validation, test) < 0 or validation + test > 0.9:
+        raise ValueError(f"validation {validation} and test {test} must be fractions of 1 and leave a tenth to train")
+    wanted = {"train": 1, "validation": int(validation > 0), "test": int(test > 0)}
+    if len(ids) < sum(wanted.values()):
         raise ValueError(
-            f"{len(ids)} subjects: {n_validation} for validation and {n_test} for test leave none to train"
+            f"{len(ids)} subjects: {wanted['validation']} for validation and {wanted['test']} for test"
+            " leave none to train"
         )
-    order = np.random.default_rng(seed).permutation(len(ids))
-    dealt = [ids[i] for i in order]
-    return Splits(
-        test=sorted(dealt[:n_test]),
-        validation=sorted(dealt[n_test : n_test + n_validation]),
-        train=sorted(dealt[n_test + n_validation :]),
-    )
+    rng = np.random.default_rng(seed)
+    order: list[str] = []
+    before, total = dict.fromkeys(wanted, 0), 0
+    while len(order) < len(ids):
+        order += rng.permutation([name for name in wanted for _ in range(wanted[name] - before[name])]).tolist()
+        before, total = wanted, total + DEAL
+        wanted = {"validation": round(validation * total), "test": round(test * total)}
+        wanted = {name: max(count, before[name]) for name, count in wanted.items()}
+        wanted["train"] = total - sum(wanted.values())
+    dealt = list(zip(ids, order, strict=False))
+    return Splits(**{name: sorted(who for who, split in dealt if split == name) for name in before})
 
 
 def recording_meta(content: bytes, path: str) -> tuple[dict[str, Any], int]:
@@ -199,7 +207,7 @@ def build_manifest(
     validation: float = 0.15,
     test: float = 0.15,
 ) -> Manifest:
-    """Make the manifest of the recordings in a folder, subjects dealt by `split_subjects`.
+    """Make the manifest of the recordings in a folder, subjects dealt by `split_subjects` in the order of their ids.
 
     Raises ValueError that names a file outside ``task=/subject=``, of another subject than its folder says,
     or of a subject whose mass, height or strength differs between files; or when there are no recordings.
@@ -225,7 +233,7 @@ def build_manifest(
         versions=versions,
         request=request,
         files=files,
-        splits=split_subjects(subjects, seed, validation, test),
+        splits=split_subjects(sorted(subjects), seed, validation, test),
         subjects=subjects,
         licence=licence,
     )

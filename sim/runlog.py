@@ -20,6 +20,7 @@ from .recording import Recording
 from .seat import seat_place
 from .sensors.fault_injector import spoil_raw_emg
 from .sensors.ultrasound import Scan, scan
+from .shipped import trained_versions
 from .terrain import ground_height, ground_slope
 from .truth import BLOCKS, CONTACT_THRESHOLD, ROW
 
@@ -34,8 +35,8 @@ def speed_class(mode: str, speed: float) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what makes the numbers of a recording."""
-    return {name: version(name) for name in ("exotwin", "mujoco", "myo-sim", "numpy")}
+    """Versions of what makes the numbers of a recording: packages, and the shipped policies and references."""
+    return {name: version(name) for name in ("exotwin", "mujoco", "myo-sim", "numpy")} | trained_versions()
 
 
 class RunLog:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -41,6 +42,7 @@ def table_bytes(table: pa.Table) -> bytes:
         # The bytes of each place together: signs and exponents repeat, the last bits do not.
         use_byte_stream_split=[name for name in table.column_names if name not in repeated],
         write_statistics=False,
+        write_page_checksum=True,
     )
     return sink.getvalue()
 
@@ -53,8 +55,19 @@ def npz(scan: Scan) -> bytes:
 
 
 def check_npz(content: bytes, path: str) -> None:
-    """Raises ValueError that names `path` for a file of images that is truncated, or none."""
+    """Raises ValueError that names `path` for a file of images that is truncated or damaged, or none."""
     try:
-        ZipFile(io.BytesIO(content)).close()
-    except BadZipFile as error:
+        with ZipFile(io.BytesIO(content)) as file:
+            damaged = file.testzip()
+    except (BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: truncated, or not an .npz file ({error})") from None
+    if damaged:
+        raise ValueError(f"{path}: {damaged} in it is damaged")
+
+
+def check_pages(content: bytes, path: str) -> None:
+    """Decode a whole file. Raises ValueError that names `path` where a page is not what was written."""
+    try:
+        pq.read_table(io.BytesIO(content), page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: damaged ({str(error).splitlines()[0]})") from None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import Any, Protocol
 
 from ..manifest import DatasetFile
@@ -47,7 +48,7 @@ class Local:
         with (
             _environment(ONE_THREAD),
             ProcessPoolExecutor(
-                min(self.workers, len(jobs)), mp_context=get_context("spawn"), initializer=_ignore_interrupt
+                min(self.workers, len(jobs)), mp_context=get_context("spawn"), initializer=_begin_worker
             ) as pool,
         ):
             try:
@@ -152,9 +153,18 @@ def engine_of(name: str, workers: int | None, address: str | None = None) -> Eng
     return Local(workers or 1)
 
 
-def _ignore_interrupt() -> None:
-    """Ctrl-C reaches the whole process group: the parent answers it, the workers end the recording they are at."""
+def _begin_worker() -> None:
+    """What a worker of this machine does first."""
+    # Ctrl-C reaches the whole process group: the parent answers it, the workers end the recording they are at.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent has been killed: nobody waits for what it makes."""
+    if parent := parent_process():
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ..manifest import (
     DatasetSubject,
     Manifest,
     describe,
+    read_manifest,
     recording_meta,
     recordings_among,
     split_subjects,
@@ -23,12 +24,12 @@ from ..manifest import (
 )
 from ..runlog import LICENCE, versions
 from .card import CARD, card
-from .content import check_npz
+from .content import check_npz, check_pages
 from .engines import Engine, Local, Maker
 from .make import make
 from .plan import Job, plan
 from .request import FILE_NAME as REQUEST
-from .request import Generation, changes, parse_plain
+from .request import Generation, changes, parse_request
 from .store import Store
 
 
@@ -69,7 +70,9 @@ def generate(
     """
     store = Store.at(out)
     jobs = plan(request)
-    splits = split_subjects({job.subject.id for job in jobs}, request.seed)  # too few people: say so now
+    # In the order in which people are drawn, so that a set that grows leaves everybody in their split; already here, so
+    # that too few people are named before anything is made.
+    splits = split_subjects([job.subject.id for job in jobs], request.seed)
     there = store.files()
     if resume:
         _same_request(store, there, request)
@@ -131,8 +134,8 @@ def _same_request(store: Store, there: Sequence[str], request: Generation) -> No
             raise ValueError(f"{store.full(recordings[0])}: there is no {REQUEST} that says what it was made from")
         return
     where = store.full(REQUEST)
-    theirs = parse_plain(store.read(REQUEST).decode(), where)
-    if differ := changes(parse_plain(request.text(), where), theirs):
+    theirs = parse_request(store.read(REQUEST).decode(), where)
+    if differ := changes(request.plain(), theirs.plain()):
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         raise ValueError(f"{where} is of another request: {'; '.join(differ[:3])}{more}")
 
@@ -140,6 +143,7 @@ def _same_request(store: Store, there: Sequence[str], request: Generation) -> No
 def _sort(store: Store, jobs: Sequence[Job], there: Sequence[str]) -> tuple[dict[str, DatasetFile], list[Job]]:
     """What is made already, by path, and the jobs still to do; damaged recordings are to be made again.
 
+    Damaged is what is not what a manifest says or, where there is none of it, what cannot be decoded to its end.
     Raises ValueError that names a recording that these jobs do not make.
     """
     present = set(there)
@@ -147,6 +151,7 @@ def _sort(store: Store, jobs: Sequence[Job], there: Sequence[str]) -> tuple[dict
     for path in recordings_among(there):
         if path not in planned:
             raise ValueError(f"{store.full(path)} is of another request: choose another folder, or delete it")
+    said = _said(store, present)
     made, missing = {}, []
     for job in jobs:
         if any(path and path not in present for path in (job.path, job.emg_path, job.ultrasound_path)):
@@ -156,20 +161,34 @@ def _sort(store: Store, jobs: Sequence[Job], there: Sequence[str]) -> tuple[dict
         try:
             meta, _ = recording_meta(content, job.path)
             emg = store.read(job.emg_path) if job.emg_path else None
-            if emg is not None:
-                recording_meta(emg, str(job.emg_path))
             images = store.read(job.ultrasound_path) if job.ultrasound_path else None
-            if images is not None:
-                check_npz(images, str(job.ultrasound_path))
+            found = describe(job.path, content, emg, images)
+            if job.path not in said:
+                check_pages(content, job.path)
+                if emg is not None:
+                    check_pages(emg, str(job.emg_path))
+                if images is not None:
+                    check_npz(images, str(job.ultrasound_path))
         except ValueError:
+            missing.append(job)
+            continue
+        if said.get(job.path, found) != found:
             missing.append(job)
             continue
         _same_versions(store.full(job.path), meta["versions"])
         if meta["falls"] or abs(meta["duration_s"] - job.seconds) < 1.0 / meta["rate_hz"]:
-            made[job.path] = describe(job.path, content, emg, images)
+            made[job.path] = found
         else:  # of fewer minutes
             missing.append(job)
     return made, missing
+
+
+def _said(store: Store, present: set[str]) -> dict[str, DatasetFile]:
+    """What the manifest says of each file, by path; nothing where there is none, or none that can be read."""
+    try:
+        return {file.path: file for file in read_manifest(store).files} if FILE_NAME in present else {}
+    except ValueError:
+        return {}
 
 
 def _same_versions(where: str, theirs: dict[str, str]) -> None:

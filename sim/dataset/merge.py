@@ -10,7 +10,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ...controllers.device import DeviceDescription
 from ..manifest import (
     DatasetFile,
     DatasetSubject,
@@ -27,7 +26,7 @@ from ..recording import METADATA_KEY
 from .card import CARD, card
 from .content import table_bytes
 from .request import FILE_NAME as REQUEST
-from .request import Generation, parse_plain
+from .request import Generation, parse_request
 from .store import Store, sha256
 
 STRICTEST = ("test", "validation", "train")  # who was in a test set anywhere is trained on nowhere
@@ -52,13 +51,14 @@ def merge(places: Sequence[str | Path | Store], out: str | Path | Store) -> Mani
     subjects: dict[str, DatasetSubject] = {}
     placed: dict[str, str] = {}
     files: dict[str, DatasetFile] = {}
+    kept: set[tuple[str, str]] = set()
     for store, manifest in zip(stores, manifests, strict=True):
         names = {one: _name(subjects, one, who) for one, who in manifest.subjects.items()}
         for old, new in names.items():
             split = manifest.splits.of(old) or "train"
             placed[new] = min(placed.get(new, split), split, key=STRICTEST.index)
         for file in manifest.files:
-            _copy(store, file, names[file.subject], target, files)
+            _copy(store, file, names[file.subject], target, files, kept)
     whole = Manifest(
         created_by="exotwin dataset merge",
         seed=manifests[0].seed,
@@ -81,9 +81,7 @@ def requests_of(store: Store) -> list[Generation]:
     """What a set, merged or not, was made from, as far as its folder says."""
     found = []
     for path in _request_files(store):
-        plain = parse_plain(store.read(path).decode(), store.full(path))
-        device = DeviceDescription.model_validate(plain["device"])
-        found.append(Generation.model_validate(plain | {"device": device}))
+        found.append(parse_request(store.read(path).decode(), store.full(path)))
     return found
 
 
@@ -101,7 +99,18 @@ def _name(subjects: dict[str, DatasetSubject], wanted: str, who: DatasetSubject)
     return name
 
 
-def _copy(store: Store, file: DatasetFile, subject: str, target: Store, files: dict[str, DatasetFile]) -> None:
+def _copy(
+    store: Store,
+    file: DatasetFile,
+    subject: str,
+    target: Store,
+    files: dict[str, DatasetFile],
+    kept: set[tuple[str, str]],
+) -> None:
+    """Put a recording under a free name, unless its folder has one of this content, whatever it is called.
+
+    files, kept: what the merged set holds by path, and as (folder, SHA-256); the recording is added to both.
+    """
     content = store.read(file.path)
     emg = store.read(emg_path(file.path)) if file.emg_sha256 else None
     images = store.read(ultrasound_path(file.path)) if file.ultrasound_sha256 else None
@@ -109,8 +118,9 @@ def _copy(store: Store, file: DatasetFile, subject: str, target: Store, files: d
         content, emg = _renamed(content, subject), _renamed(emg, subject) if emg is not None else None
     folder = f"task={file.task}/subject={subject}"
     path = f"{folder}/{file.path.rpartition('/')[2]}"
-    if path in files and files[path].sha256 == sha256(content):
+    if (folder, sha256(content)) in kept:
         return
+    kept.add((folder, sha256(content)))
     number = 0
     while path in files:
         path = f"{folder}/{number:03d}.parquet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 
@@ -61,7 +62,7 @@ def plan(request: Generation) -> list[Job]:
             rng = np.random.default_rng((*seed, 0))
             impairments = tuple(one.draw(rng) for one in gait.impairments)
             wanted = 60.0 * (gait.minutes or request.minutes_per_gait)
-            count = max(1, round(wanted / request.recording_s))
+            count = math.ceil(wanted / request.recording_s - 1e-6)  # 0.3 / 0.1 is a little more than 3
             for index in range(count):
                 jobs.append(
                     Job(

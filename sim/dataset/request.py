@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ...controllers.config import Config, require_known
+from ...controllers.config import Config, explain, require_known
 from ...controllers.device import DeviceDescription
 from ..sensors.faults import SensorFault
 from ..subjects import Subject, sample_subjects
@@ -52,9 +52,10 @@ class Assistance(Config):
 class Generation(Config):
     """A generation file.
 
-    gaits: see `choose_gaits`. minutes_per_gait: of each gait for each person, in recordings of recording_s. device: a
-    whole description; the command line puts it in place of a name. faults: as in a scenario; each strikes in
-    fault_share of the recordings, drawn one by one.
+    gaits: see `choose_gaits`. minutes_per_gait: of each gait for each person, in recordings of recording_s, rounded up
+    to whole ones; of less than one recording, one that is so much shorter. device: a whole description; the command
+    line puts it in place of a name. faults: as in a scenario; each strikes in fault_share of the recordings, drawn one
+    by one.
     """
 
     gaits: tuple[Gait, ...] = Field(default_factory=lambda: tuple(choose_gaits([ALL])), min_length=1)
@@ -142,12 +143,26 @@ def _short(value: Any) -> str:
 
 
 def parse_plain(text: str, where: str) -> dict[str, Any]:
-    """A generation file's plain content. Raises ValueError that names the file for bad YAML or no mapping."""
+    """A generation file's plain content.
+
+    Raises ValueError that names the file for bad YAML, no mapping or an unknown key.
+    """
     try:
         plain = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(plain, dict):
         raise ValueError(f"{where}: not a generation file: no keys in it")
-    require_known("key", plain, Generation.model_fields)
+    try:
+        require_known("key", plain, Generation.model_fields)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
     return plain
+
+
+def parse_request(text: str, where: str) -> Generation:
+    """A whole generation file, device included. Raises ValueError that names the file and the key."""
+    try:
+        return Generation.model_validate(parse_plain(text, where))
+    except ValidationError as error:
+        raise ValueError(f"{where}: {explain(error)}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -53,7 +54,8 @@ class Store:
     def write(self, path: str, content: bytes) -> None:
         """Write a file; under its name there is the whole of it or what was there before.
 
-        Raises OSError, as for a full disk, and then leaves nothing behind.
+        On a local disk that holds for a power cut too: the content is there before it gets its name. Raises OSError,
+        as for a full disk, and then leaves nothing behind.
         """
         target = self.full(path)
         folder, _, name = target.rpartition("/")
@@ -63,7 +65,9 @@ class Store:
         try:
             with self.file_system.open_output_stream(partial) as stream:
                 stream.write(content)
+            self._settle(partial)
             self.file_system.move(partial, target)
+            self._settle(folder)
         except BaseException:
             self._forget(partial)
             raise
@@ -83,6 +87,17 @@ class Store:
             name = path.rpartition("/")[2]
             if name.startswith(".") and name.endswith(PARTIAL):
                 self.delete(path)
+
+    def _settle(self, full_path: str) -> None:
+        """Wait until a local file, or the names in a local folder, are on the disk."""
+        # Other file systems have what is closed; Windows does not do this for folders.
+        if not isinstance(self.file_system, fs.LocalFileSystem) or os.name == "nt":
+            return
+        handle = os.open(full_path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def _forget(self, full_path: str) -> None:
         if self.file_system.get_file_info(full_path).type is fs.FileType.File:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...controllers.config import require_known
 from ...controllers.device import SIDES
 from ...controllers.interface import FloatArray, closest
 from ..recording import Recording
@@ -93,7 +94,10 @@ def import_opensim(
         raise ValueError("no files to import")
     grid = common_grid({table.path.name: table.time for table in tables}, rate_hz)
     knee = _knee_sign(tables, knee_positive)
+    if emg_side is not None:
+        require_known("emg_side (--emg-side)", [emg_side], SIDES)
     columns: dict[str, FloatArray] = {}
+    sources: dict[str, tuple[Path, str]] = {}
     strikes: dict[str, FloatArray] = {}
     for table in tables:
         found = _joints(table, grid, knee, mass_kg) | _pelvis(table, grid, mass_kg) | _emg(table, grid, emg_side)
@@ -111,11 +115,11 @@ def import_opensim(
         if twice := sorted(columns.keys() & found.keys()):
             raise ValueError(f"{table.path}: gives {twice[0]!r}, which another file gave already")
         columns |= found
+        sources |= {ours: (table.path, theirs) for ours, theirs in _names(table).items()}
     columns |= phases(strikes, grid)
-    sources = ", ".join(table.path.name for table in tables)
     ordered = dict(sorted(columns.items(), key=lambda item: _column_order(item[0])))
     whole: dict[str, NDArray[Any]] = {"time": grid, "mode": np.full(len(grid), mode), **ordered}
-    check_gait(Path(sources), whole, {name: name for name in ordered}, mass_kg)
+    check_gait(whole, sources, mass_kg)
     return Recording(
         whole,
         {
@@ -123,7 +127,7 @@ def import_opensim(
             "scenario": "import",
             "rate_hz": rate_hz,
             "licence": licence,
-            "events": [{"time": float(grid[0]), "kind": "import", "detail": sources}],
+            "events": [{"time": float(grid[0]), "kind": "import", "detail": ", ".join(t.path.name for t in tables)}],
         },
     )
 
@@ -136,20 +140,35 @@ def _column_order(name: str) -> int:
 def _knee_sign(tables: Sequence[Table], knee_positive: str | None) -> float:
     """+1 where the source's knee angle is positive in flexion (Rajagopal), -1 in extension (gait2392)."""
     if knee_positive is not None:
-        if knee_positive not in ("flexion", "extension"):
-            raise ValueError(f"knee_positive is {knee_positive!r}, not 'flexion' or 'extension'")
+        require_known("knee_positive (--knee-positive)", [knee_positive], ("flexion", "extension"))
         return 1.0 if knee_positive == "flexion" else -1.0
     knees = ("knee_angle_r", "knee_angle_l")
     for table in tables:
-        held = [table[name] for name in knees if name in table.names]
+        held = [name for name in knees if name in table.names]
         if held:
-            angle = np.concatenate(held) * (np.pi / 180 if table.in_degrees else 1.0)
+            angle = np.concatenate([table.finite(name) for name in held]) * (np.pi / 180 if table.in_degrees else 1.0)
             if np.abs(angle).max() < np.deg2rad(20):
-                raise ValueError(f"{table.path}: the knee bends less than 20 deg: say knee_positive")
+                raise ValueError(
+                    f"{table.path}: column {held[0]!r}: the knee bends less than 20 deg: say knee_positive"
+                    " (--knee-positive)"
+                )
             return 1.0 if angle.max() > -angle.min() else -1.0
-    if any(f"{knee}_moment" in table.names for table in tables for knee in knees):
-        raise ValueError("knee moments without knee angles: say knee_positive, the sign cannot be told")
+    for table in tables:
+        for moment in (f"{knee}_moment" for knee in knees):
+            if moment in table.names:
+                raise ValueError(
+                    f"{table.path}: column {moment!r}: knee moments without knee angles: say knee_positive"
+                    " (--knee-positive), the sign cannot be told"
+                )
     return 1.0
+
+
+def _names(table: Table) -> dict[str, str]:
+    """Our column -> the table's, of those that `check_gait` may complain of."""
+    names = {f"angle/{ours}": theirs for theirs, ours in _JOINT_OF_SIDED.items()}
+    names |= {f"torque/net/{ours}": f"{theirs}_moment" for theirs, ours in _JOINT_OF_SIDED.items()}
+    names |= {f"grf/{side}/z": _plate_names(table, side).get("vy", "") for side in SIDES}
+    return {ours: theirs for ours, theirs in names.items() if theirs in table.names}
 
 
 def _column(table: Table, name: str, column: str, factor: float, mass_kg: float) -> FloatArray:
@@ -197,13 +216,7 @@ def _to_world(x: FloatArray, y: FloatArray, z: FloatArray) -> tuple[FloatArray, 
 
 def _plate(table: Table, grid: FloatArray, side: str, mass_kg: float) -> tuple[dict[str, FloatArray], FloatArray]:
     """Force and centre of pressure under one foot, and the times of its heel strikes in the whole file."""
-    held = {}
-    for name in table.names:
-        if (match := _PLATE.fullmatch(name)) is None:
-            continue
-        named = (match["side"] or match["pre"] or "r").lower().replace("1", "l")
-        if named == side:
-            held[match["what"].lower()] = name
+    held = _plate_names(table, side)
     if not {"vx", "vy", "vz"} <= held.keys():
         return {}, np.array([])
     rate_hz = 1.0 / (grid[1] - grid[0])
@@ -223,12 +236,24 @@ def _plate(table: Table, grid: FloatArray, side: str, mass_kg: float) -> tuple[d
     return columns, heel_strikes(table.time, loaded)
 
 
+def _plate_names(table: Table, side: str) -> dict[str, str]:
+    """The columns of the plate under one foot by what they are: vx, px, y (the free moment) and so on."""
+    held = {}
+    for name in table.names:
+        if (match := _PLATE.fullmatch(name)) is None:
+            continue
+        named = (match["side"] or match["pre"] or "r").lower().replace("1", "l")
+        if named == side:
+            held[match["what"].lower()] = name
+    return held
+
+
 def _centre_of_pressure(
     table: Table, grid: FloatArray, side: str, held: dict[str, str], loaded: NDArray[np.bool_]
 ) -> dict[str, FloatArray]:
     """Where the foot is loaded; NaN elsewhere, where plates report nonsense."""
     time, on_grid = table.time[loaded], np.interp(grid, table.time, loaded.astype(float)) > 0.99
-    px, pz = (table.finite(held[key])[loaded] for key in ("px", "pz"))
+    px, pz = (table.finite(held[key], loaded)[loaded] for key in ("px", "pz"))
     # Nobody's trial is 10 m from its origin on average: such positions are millimetres.
     unit = 1e-3 if np.median(np.hypot(px, pz)) > 10.0 else 1.0
     x, y, _ = _to_world(px * unit, np.zeros_like(px), pz * unit)
@@ -246,7 +271,7 @@ def _emg(table: Table, grid: FloatArray, emg_side: str | None) -> dict[str, Floa
         if muscle is None:
             continue
         if side is None:
-            raise ValueError(f"{table.path}: EMG column {name!r} names no leg: say emg_side 'r' or 'l'")
+            raise ValueError(f"{table.path}: EMG column {name!r} names no leg: say emg_side (--emg-side) r or l")
         values = table.finite(name)
         # Low-passed envelopes undershoot zero a little, raw EMG swings as far below it as above.
         outside = np.flatnonzero((values < -0.1) | (values > 1.0 + 1e-6))

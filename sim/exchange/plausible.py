@@ -38,6 +38,8 @@ _MOST = {
 _PER_KG = ("torque/", "free_moment/")
 _PER_WEIGHT = ("grf/",)
 LEAST_GAIT_ANGLE = 0.1  # rad; hip, knee and ankle of somebody who walks exceed it by far
+LEAST_LONE_ANGLE = 0.03  # rad; even a joint that is locked seems to move as much, by the skin under the markers
+LEAST_GAIT_TORQUE = 0.05  # Nm/kg; the ankle reaches 1 and more, a stiff knee 0.1 by the weight of its shank
 LEAST_GAIT_FORCE = 0.3  # body weights under a foot that is walked on
 
 
@@ -67,31 +69,48 @@ def check_source(
         )
 
 
-def check_gait(path: Path, columns: Mapping[str, NDArray], sources: Mapping[str, str], mass_kg: float) -> None:
+def check_gait(columns: Mapping[str, NDArray], sources: Mapping[str, tuple[Path, str]], mass_kg: float) -> None:
     """ValueError when the columns of somebody who walks or runs are far too small, or ground forces point down.
 
-    sources: our column -> its name in the file.
+    A plate alone may never have been trodden on: it is too weak only if what it says rises and falls as a foot's load.
+    sources: our column -> its file and its name there.
     """
     weight = mass_kg * GRAVITY
     for side in ("r", "l"):
         up = columns.get(f"grf/{side}/z")
         if up is not None and np.nanmin(up) < -0.5 * weight:
+            path, theirs = sources[f"grf/{side}/z"]
             raise ValueError(
-                f"{path}: column {sources[f'grf/{side}/z']!r}: a ground reaction force pulls down by "
+                f"{path}: column {theirs!r}: a ground reaction force pulls down by "
                 f"{-np.nanmin(up):.4g} N: is the force on the plate meant? Then its sign is -1"
             )
     modes = columns.get("mode")
     if modes is None or not np.isin(modes, GAIT_MODES).all() or columns["time"][-1] - columns["time"][0] < 1.0:
         return
-    for start, names, least, what in (
-        ("angle/", ("hip_flexion", "knee", "ankle"), LEAST_GAIT_ANGLE, "rad, no joint moves more"),
-        ("grf/", ("r/z", "l/z"), LEAST_GAIT_FORCE * weight, "N, no foot carries more"),
+    torque, force = LEAST_GAIT_TORQUE * mass_kg, LEAST_GAIT_FORCE * weight
+    joints = ("hip_flexion", "knee", "ankle")
+    for start, names, least, least_alone, what in (
+        ("angle/", joints, LEAST_GAIT_ANGLE, LEAST_LONE_ANGLE, "rad, no joint moves more"),
+        ("torque/net/", joints, torque, torque, "Nm, no joint bears more"),
+        ("grf/", ("r/z", "l/z"), force, force, "N, no foot carries more"),
     ):
         found = {n: c for n, c in columns.items() if n.startswith(start) and n[len(start) :].startswith(names)}
         reached = {n: np.nanmax(np.abs(c)) for n, c in found.items() if np.isfinite(c).any()}
-        if len(reached) > 1 and max(reached.values()) < least:
-            largest = max(reached, key=lambda name: reached[name])
+        if not reached:
+            continue
+        largest = max(reached, key=lambda name: reached[name])
+        alone = len(reached) == 1
+        if alone and start == "grf/" and not _is_load(found[largest]):
+            continue
+        if reached[largest] < (least_alone if alone else least):
+            path, theirs = sources[largest]
             raise ValueError(
-                f"{path}: column {sources[largest]!r} reaches {reached[largest]:.3g} {what} in a gait: "
-                "is it in another unit?"
+                f"{path}: column {theirs!r} reaches {reached[largest]:.3g} {what} in a gait: is it in another unit?"
             )
+
+
+def _is_load(up: FloatArray) -> bool:
+    """Whether a vertical force, in whatever unit, rises and falls as a foot's does rather than as noise."""
+    most = np.nanmax(up)
+    carried, lifted = np.mean(up > 0.5 * most), np.mean(up < 0.1 * most)
+    return bool(np.nanmin(up) > -0.1 * most and carried > 0.1 and lifted > 0.1)

@@ -43,10 +43,10 @@ class Table:
             raise KeyError(f"{self.path}: no column {name!r}{closest(name, self.names)}")
         return self.values[:, self.names.index(name)]
 
-    def finite(self, name: str) -> FloatArray:
-        """One column; ValueError naming the line of a cell that is NaN or infinite."""
+    def finite(self, name: str, where: NDArray[np.bool_] | None = None) -> FloatArray:
+        """One column; ValueError naming the line of a cell that is NaN or infinite. where: (n,) rows that count."""
         values = self[name]
-        bad = np.flatnonzero(~np.isfinite(values))
+        bad = np.flatnonzero(~np.isfinite(values) & (True if where is None else where))
         if len(bad):
             raise ValueError(
                 f"{self.path}: line {self.lines[bad[0]]}, column {name!r}: {values[bad[0]]} is not a finite number"

@@ -96,7 +96,7 @@ def build_trial(
             strikes[source.to[4]] = heel_strikes(channel.time, values > LOADED_N)
     columns.setdefault("mode", np.full(len(grid), column_map.mode))
     _complete(columns, strikes, grid)
-    check_gait(path, columns, sources, mass_kg)
+    check_gait(columns, {ours: (path, theirs) for ours, theirs in sources.items()}, mass_kg)
     meta = {
         "subject": {"id": subject_id, "mass_kg": mass_kg, "height_m": height_m},
         "scenario": "import",

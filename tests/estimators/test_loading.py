@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from exotwin.estimators.data import TorqueSequence, TorqueSignals, open_recording
 from exotwin.estimators.dataset import open_dataset
 from exotwin.estimators.loading import Example, Loader, every_window, torque_example, torque_loader
@@ -142,6 +143,11 @@ def test_torques_and_channels_of_files(dataset: Path) -> None:
         torque = truth["torque/biological/knee_flexion_r"][span] / truth.meta["subject"]["mass_kg"]
         np.testing.assert_allclose(y[:, 0], torque, rtol=1e-6)
     assert [len(x) for x, _ in loader] == loader.rows.tolist() == [2400] * 3
+    for whole in (*loader, loader[1]):
+        assert isinstance(whole.inputs, torch.Tensor)
+        assert isinstance(whole.targets, torch.Tensor)
+    i, row = batch.picks[0]
+    torch.testing.assert_close(loader[int(i)].inputs[row : row + 100], batch.inputs[0])
 
 
 def test_missing_values_are_held_and_do_not_count() -> None:

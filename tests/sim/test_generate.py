@@ -18,6 +18,7 @@ from exotwin.sim.dataset.store import Store
 from exotwin.sim.manifest import read_manifest, validate_manifest
 from exotwin.sim.plant import Plant
 from exotwin.sim.recording import read_recording
+from exotwin.sim.truth import BLOCKS
 
 
 def job(gait: object, seconds: float, **changes: object) -> Job:
@@ -75,6 +76,17 @@ def test_help_is_there_in_some_segments_and_a_share_of_the_person_s_own_torque()
             assert np.abs(asked).max() <= 0.2 * np.abs(own).max() * 1.001
     assert helped
     assert unaided
+
+
+def test_each_segment_is_walked_at_a_speed_of_its_own():
+    log = simulate(job({"gait": "walk", "speed_mps": [1.0, 1.4]}, 2.0, assistance={"segment_s": 0.5}))
+    start, width = BLOCKS["command_speed"]
+    asked = log.rows[: log.ticks, start : start + width].ravel()
+    assert log.ticks == 400
+    # Drawn after 0.5, 1 and 1.5 s: the next of the 200 samples a second is the first to show it.
+    assert np.flatnonzero(np.diff(asked)).tolist() == [100, 200, 300]
+    assert len(set(asked)) == 4
+    assert 1.0 <= min(asked) <= max(asked) <= 1.4
 
 
 def test_postures_are_asked_for_in_turn():

@@ -69,16 +69,16 @@ def test_same_dataset_same_bytes(dataset: Path) -> None:
 @given(
     ids=st.sets(st.text("abcdef0123456789", min_size=1, max_size=6), min_size=3, max_size=40),
     seed=st.integers(0, 2**32),
-    shuffle=st.randoms(use_true_random=False),
 )
-def test_no_subject_in_two_splits(ids: set[str], seed: int, shuffle: object) -> None:
-    splits = split_subjects(ids, seed)
+def test_no_subject_in_two_splits_and_who_comes_later_moves_nobody(ids: set[str], seed: int) -> None:
+    order = sorted(ids)
+    splits = split_subjects(order, seed)
     every = splits.train + splits.validation + splits.test
     assert sorted(every) == sorted(ids)
     assert min(len(splits.train), len(splits.validation), len(splits.test)) >= 1
-    mixed = list(ids)
-    shuffle.shuffle(mixed)  # type: ignore[attr-defined]
-    assert split_subjects(mixed, seed) == splits
+    assert split_subjects(order + order[:2], seed) == splits
+    for fewer in range(3, len(order)):
+        assert all(set(own) <= set(getattr(splits, name)) for name, own in split_subjects(order[:fewer], seed))
 
 
 def test_seeds_differ_and_fractions_hold() -> None:
@@ -86,8 +86,22 @@ def test_seeds_differ_and_fractions_hold() -> None:
     splits = split_subjects(ids, 0, validation=0.2, test=0.1)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (70, 20, 10)
     assert split_subjects(ids, 1, validation=0.2, test=0.1) != splits
+    assert [len(own) for _, own in split_subjects(ids[:20], 3)] == [14, 3, 3]
     with pytest.raises(ValueError, match="leave none to train"):
         split_subjects(["a", "b"], 0)
+    with pytest.raises(ValueError, match="leave a tenth to train"):
+        split_subjects(ids, 0, validation=0.5, test=0.5)
+
+
+@given(
+    people=st.integers(3, 300), seed=st.integers(0, 2**32), validation=st.floats(0.02, 0.45), test=st.floats(0, 0.45)
+)
+def test_shares_are_never_far_from_the_fractions(people: int, seed: int, validation: float, test: float) -> None:
+    splits = split_subjects([str(i) for i in range(people)], seed, validation, test)
+    # Exact after every 20; within a block as many as one block has of a split can be early or late.
+    for own, share in ((splits.validation, validation), (splits.test, test)):
+        assert abs(len(own) - share * people) <= 20 * share * (1 - share) + 2
+    assert sum(len(own) for _, own in splits) == people
 
 
 def test_changed_missing_and_extra_files_are_all_named(dataset: Path) -> None:

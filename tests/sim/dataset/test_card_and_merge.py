@@ -117,6 +117,20 @@ def test_another_person_of_the_same_id_and_another_recording_of_the_same_name_ge
     assert renamed.meta["subject"]["age_years"] >= 60.0
 
 
+def test_what_a_merge_renumbered_is_known_again(sets, tmp_path):
+    short = generate(request(gaits="walk", recording_s=0.5, minutes_per_gait=0.5 / 60), tmp_path / "short", make=make)
+    both = merge([sets["one"], tmp_path / "short"], tmp_path / "both")
+    assert len(both.files) == 12 + len(short.files)
+    assert merge([tmp_path / "both", tmp_path / "short"], tmp_path / "again").files == both.files
+
+
+def test_a_generation_file_that_says_too_little_is_named(sets, tmp_path):
+    generate(request(), tmp_path / "own", make=make)
+    (tmp_path / "own" / "generation.yaml").write_text("gaits: walk\n")
+    with pytest.raises(ValueError, match=r"generation\S*\.yaml: device: Field required"):
+        merge([sets["two"], tmp_path / "own"], tmp_path / "both")
+
+
 def test_what_cannot_be_merged_is_refused(sets, tmp_path):
     with pytest.raises(ValueError, match="at least two"):
         merge([sets["one"]], tmp_path / "both")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import sys
+import time
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from exotwin.sim.dataset.generate import generate
 from exotwin.sim.dataset.plan import plan
 from exotwin.sim.dataset.store import Store
 from exotwin.sim.manifest import read_manifest, validate_manifest
+from exotwin.sim.runlog import versions
 from fake_set import hashes, is_whole, make, request, with_probe
 from pyarrow import fs
 
@@ -104,6 +108,53 @@ def test_ultrasound_that_is_missing_or_cut_is_made_again_and_changes_are_found(t
     images[0].write_bytes(images[0].read_bytes() + b"x")
     with pytest.raises(ValueError, match=r"_ultrasound/task=.*\.npz has changed"):
         validate_manifest(manifest, tmp_path)
+
+
+def zeroed(path: Path) -> None:
+    """Overwrite the middle of a file; its beginning, its end and its size stay."""
+    content = bytearray(path.read_bytes())
+    # A page's values lie together: 16 bytes in their midst, the header before them untouched.
+    middle = len(content) // 5
+    content[middle : middle + 16] = bytes(16)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+@pytest.mark.parametrize("what", ["recording", "raw EMG"])
+def test_a_file_damaged_in_its_middle_is_made_again(whole, copy, manifest, what):
+    path = recordings(copy)[2]
+    zeroed(path if what == "recording" else copy / "_emg" / path.relative_to(copy))
+    if not manifest:
+        (copy / "manifest.json").unlink()
+    assert hashes(copy) != hashes(whole)
+    generate(request(), copy, make=make, resume=True)
+    assert hashes(copy) == hashes(whole)
+
+
+def test_a_sound_file_of_other_content_than_the_manifest_says_is_made_again(whole, copy):
+    first, second = (copy / f"task=walk/subject=s11_000/00{i}.parquet" for i in (0, 1))
+    first.write_bytes(second.read_bytes())
+    generate(request(), copy, make=make, resume=True)
+    assert hashes(copy) == hashes(whole)
+
+
+def test_a_damaged_manifest_is_made_again(whole, copy):
+    (copy / "manifest.json").write_bytes((whole / "manifest.json").read_bytes()[:200])
+    generate(request(), copy, make=make, resume=True)
+    assert hashes(copy) == hashes(whole)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows settles no folders")
+def test_a_local_file_is_on_the_disk_before_it_has_its_name_and_the_name_after(tmp_path, monkeypatch):
+    settled = []
+
+    def fsync(handle: int) -> None:
+        found = os.fstat(handle)
+        settled.append(("folder" if stat.S_ISDIR(found.st_mode) else found.st_size, (tmp_path / "a" / "b").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    Store.at(tmp_path).write("a/b", b"12345")
+    assert settled == [(5, False), ("folder", True)]
 
 
 def test_a_whole_set_is_left_as_it_is(whole, copy):
@@ -244,6 +295,37 @@ def test_a_set_grows_by_people_gaits_and_minutes_and_keeps_what_is_there(copy, t
     assert hashes(copy) == hashes(tmp_path / "at_once")
 
 
+def test_who_is_in_a_split_stays_there_when_people_are_added(copy):
+    before = read_manifest(copy).splits
+    for people in (4, 9, 25):
+        after = generate(request(subjects=people), copy, make=make, resume=True).splits
+        assert all(set(ids) <= set(getattr(after, name)) for name, ids in before)
+        before = after
+    assert [len(ids) for _, ids in before] == pytest.approx([0.7 * 25, 0.15 * 25, 0.15 * 25], abs=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("gaits: walk\n", r"generation\.yaml: device: Field required"),
+        ("gaits: wlk\n", r"generation\.yaml: .*no gait 'wlk'; did you mean 'walk'"),
+        ("sede: 3\n", r"generation\.yaml: no key 'sede'; did you mean 'seed'"),
+    ],
+)
+def test_a_generation_file_by_hand_that_says_too_little_is_named(copy, text, said):
+    (copy / "generation.yaml").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        generate(request(), copy, make=make, resume=True)
+
+
+def test_what_another_policy_made_is_not_mixed_in(copy, monkeypatch):
+    retrained = versions() | {"policies/walk": "0123456789ab"}
+    assert retrained != versions()
+    monkeypatch.setattr("exotwin.sim.dataset.generate.versions", lambda: retrained)
+    with pytest.raises(ValueError, match=r"was made with policies/walk \w{12}, here is 0123456789ab"):
+        generate(request(), copy, make=make, resume=True)
+
+
 def test_what_other_versions_made_is_not_mixed_in(copy, monkeypatch):
     monkeypatch.setattr("exotwin.sim.dataset.generate.versions", lambda: {"mujoco": "9.9"})
     with pytest.raises(ValueError, match=r"was made with mujoco \S+, here is 9\.9"):
@@ -315,6 +397,70 @@ def test_a_killed_worker_is_said_and_leaves_whole_files_only(whole, tmp_path):
     assert left.items() < hashes(whole).items()
     generate(request(), tmp_path / "set", resume=True, make=make)
     assert hashes(tmp_path / "set") == hashes(whole)
+
+
+def beating(store, job):
+    """Work for a minute and say so, in a file of its own, all the time."""
+    for beat in range(1200):
+        with Path(store.full(f"{job.subject.id}_{job.gait.name}_{job.index}")).open("a") as file:
+            file.write(f"{beat}\n")
+        time.sleep(0.05)
+
+
+def run_beating(folder: Path) -> None:
+    list(Local(2).run(beating, Store.at(folder), plan(request())))
+
+
+@pytest.mark.slow
+def test_workers_end_when_only_their_parent_is_killed(tmp_path):
+    def beats() -> list[int]:
+        return sorted(path.stat().st_size for path in tmp_path.iterdir())
+
+    parent = get_context("spawn").Process(target=run_beating, args=(tmp_path,))
+    parent.start()
+    deadline = time.monotonic() + 300
+    while len(beats()) < 2:
+        assert time.monotonic() < deadline
+        assert parent.is_alive()
+        time.sleep(0.1)
+    parent.kill()
+    parent.join()
+    time.sleep(2.0)
+    last = beats()
+    time.sleep(1.0)
+    assert beats() == last
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A URI of an empty bucket of an S3 service on this machine."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    server.start()
+    host, port = server.get_host_and_port()
+    service = {"endpoint_override": f"{host}:{port}", "scheme": "http", "region": "us-east-1"}
+    fs.S3FileSystem(**service, allow_bucket_creation=True).create_dir("bucket")
+    yield "s3://bucket/sets/one?" + "&".join(f"{key}={value}" for key, value in service.items())
+    server.stop()
+
+
+@pytest.mark.slow
+def test_an_s3_service_holds_the_same_bytes_and_gaps_are_filled(bucket, whole):
+    store = Store.at(bucket)
+    manifest = generate(request(), bucket, make=make)
+    lost, cut = (recordings(whole)[i].relative_to(whole).as_posix() for i in (3, 5))
+    store.delete(lost)
+    store.write(cut, store.read(cut)[:-100])
+    store.write(f"{lost.rpartition('/')[0]}/.000.parquet.0123.part", b"half")
+    with pytest.raises(ValueError, match=r"is missing.*has changed"):
+        validate_manifest(manifest, bucket)
+    assert generate(request(), bucket, make=make, resume=True) == manifest
+    validate_manifest(read_manifest(bucket), bucket)
+    assert {path: store.read(path) for path in store.files()} == {
+        path: (whole / path).read_bytes() for path in hashes(whole)
+    }
 
 
 @pytest.fixture(scope="module")

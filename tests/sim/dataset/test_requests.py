@@ -68,6 +68,15 @@ def test_a_gait_can_be_changed_and_called_something_else():
     }
 
 
+@pytest.mark.parametrize(
+    ("minutes", "lengths"),
+    [(5.0, [30.0] * 10), (0.75, [30.0, 30.0]), (0.51, [30.0, 30.0]), (0.2, [12.0]), (1.1 + 1.9, [30.0] * 6)],
+)
+def test_minutes_are_rounded_up_to_whole_recordings(minutes, lengths):
+    jobs = plan(request(gaits="walk", subjects=1, minutes_per_gait=minutes, recording_s=30.0))
+    assert [job.seconds for job in jobs] == pytest.approx(lengths)
+
+
 def test_a_person_has_the_same_impairment_in_all_recordings_and_others_another():
     jobs = plan(request(gaits="hemiparesis", subjects=8, minutes_per_gait=3 / 60))
     ills = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exotwin.scenarios import cli
-from exotwin.sim.recording import read_recording
+from exotwin.sim.recording import Recording, read_recording
 from made_c3d import write_c3d
 from made_up import MASS, made_up
 
@@ -50,6 +50,48 @@ def test_c3d_with_raw_emg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert {p.name for p in out.parent.iterdir()} == {"t.parquet", "t.emg.parquet"}
 
 
+EMG_MAP = "columns:\n  t: {to: time}\n  hip: {to: angle/hip_flexion_r}\n"
+
+
+def test_raw_emg_of_an_earlier_import_does_not_stay_beside_another_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"{k / 1000},{0.5 * np.sin(k / 100)},{1e-4 * (k % 7)}\n" for k in range(2000))
+    (tmp_path / "a.csv").write_text("t,hip,emg\n" + rows)
+    (tmp_path / "without.yaml").write_text(EMG_MAP)
+    (tmp_path / "with.yaml").write_text(EMG_MAP + "  emg: {to: emg/soleus_r}\n")
+    words = ("import", tmp_path / "a.csv", "--mass", MASS, "--out", tmp_path / "out" / "a.parquet", "--map")
+    assert run(monkeypatch, *words, tmp_path / "with.yaml") == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.parquet", "a.emg.parquet"}
+    assert run(monkeypatch, *words, tmp_path / "without.yaml") == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.parquet"}
+
+
+def test_raw_emg_that_cannot_be_written_leaves_no_recording_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"{k / 1000},{0.5 * np.sin(k / 100)},{1e-4 * (k % 7)}\n" for k in range(2000))
+    (tmp_path / "a.csv").write_text("t,hip,emg\n" + rows)
+    (tmp_path / "map.yaml").write_text(EMG_MAP + "  emg: {to: emg/soleus_r}\n")
+    (tmp_path / "a.emg.parquet").mkdir()  # in the way
+    words = ("import", tmp_path / "a.csv", "--mass", MASS, "--map", tmp_path / "map.yaml")
+    assert run(monkeypatch, *words, "--out", tmp_path / "a.parquet") != 0
+    assert not (tmp_path / "a.parquet").exists()
+
+
+def test_mcap_of_a_data_set_s_recording_has_its_raw_emg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = pytest.importorskip("mcap.reader")
+    made_up().write(tmp_path / "task=walk" / "subject=s01" / "000.parquet")
+    time = np.arange(2000) / 1000.0
+    emg = Recording({"time": time, "emg/soleus_r": 1e-4 * np.sin(time)}, made_up().meta | {"rate_hz": 1000.0})
+    emg.write(tmp_path / "_emg" / "task=walk" / "subject=s01" / "000.parquet")
+    monkeypatch.chdir(tmp_path / "task=walk")
+    assert run(monkeypatch, "export", "subject=s01/000.parquet", "--to", "mcap", "--out", "a.mcap") == 0
+    with Path("a.mcap").open("rb") as file:
+        topics = [channel.topic for _, channel, _ in reader.make_reader(file).iter_messages()]
+    assert topics.count("/emg") == 2000
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -64,6 +106,15 @@ def test_c3d_with_raw_emg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ),
         (("import", "bad.xyz", "--mass", "70", "--out", "out/x.parquet"), "bad.xyz: several files must all be"),
         (("import", "bad.mot", "--mass", "70", "--out", "out/x.parquet"), "bad.mot: the file is empty"),
+        (
+            ("import", "bad.csv", "--mode", "walk", "--mass", "70", "--out", "out/x.parquet"),
+            "--mode is for OpenSim files",
+        ),
+        (
+            ("import", "bad.csv", "--knee-positive", "flexion", "--mass", "70", "--out", "out/x.parquet"),
+            "--knee-positive is for OpenSim files",
+        ),
+        (("import", "a.c3d", "--emg-side", "r", "--mass", "70", "--out", "out/x.parquet"), "--emg-side is for OpenSim"),
         (("import", "bad.mot", "--map", "m", "--mass", "70", "--out", "out/x.parquet"), "--map is for C3D and CSV"),
     ],
 )

@@ -232,6 +232,53 @@ def test_wrong_units_are_named(tmp_path: Path, column_map: ColumnMap, change: di
     assert message in str(caught.value)
 
 
+def only(tmp_path: Path, values: np.ndarray, **source: object) -> Recording:
+    """What comes of a file with one column of 1.5 s beside the time."""
+    path = write(tmp_path / "one.csv", {"t": np.arange(len(values)) / 200.0, "x": values})
+    return import_csv(path, ColumnMap(columns={"t": Source(to="time"), "x": Source(**source)}), MASS).recording  # type: ignore[arg-type]
+
+
+TIME = np.arange(300) / 200.0
+KNEE_RAD = 0.6 - 0.5 * np.cos(2 * np.pi * TIME)
+KNEE_NM_PER_KG = 0.5 * np.cos(2 * np.pi * TIME)
+UP_BW = np.clip(1.8 * np.sin(2 * np.pi * TIME), 0.0, 1.1) + 0.002 * np.sin(300 * TIME)
+
+
+@pytest.mark.parametrize(
+    ("values", "to", "unit", "right"),
+    [
+        (KNEE_RAD, "angle/knee_flexion_r", "deg", "rad"),
+        (KNEE_NM_PER_KG, "torque/net/knee_flexion_r", "Nm", "Nm/kg"),
+        (2.0 * KNEE_NM_PER_KG, "torque/net/ankle_dorsiflexion_l", "Nm", "Nm/kg"),
+        (UP_BW, "grf/l/z", "N", "BW"),
+        (100.0 * UP_BW, "grf/l/z", "N", "%BW"),
+    ],
+)
+def test_one_column_in_another_unit_is_named(
+    tmp_path: Path, values: np.ndarray, to: str, unit: str, right: str
+) -> None:
+    with pytest.raises(ValueError, match=r"one\.csv: column 'x' reaches .* in a gait: is it in another unit\?"):
+        only(tmp_path, values, to=to, unit=unit)
+    assert to in only(tmp_path, values, to=to, unit=right)
+
+
+NOISE = np.random.default_rng(0).normal(0.0, 1.0, 300)
+
+
+@pytest.mark.parametrize(
+    ("values", "to"),
+    [
+        (np.deg2rad(2.5) * np.sin(6 * TIME), "angle/knee_flexion_r"),  # locked by an orthosis
+        (0.1 * MASS * np.sin(6 * TIME), "torque/net/knee_flexion_r"),
+        (NOISE, "grf/r/z"),  # a plate that nobody trod on
+        (3.0 + 0.3 * NOISE, "grf/r/z"),  # such a one with an offset
+        (np.zeros(300), "grf/r/z"),
+    ],
+)
+def test_little_that_is_possible_is_no_alarm(tmp_path: Path, values: np.ndarray, to: str) -> None:
+    assert to in only(tmp_path, values, to=to)
+
+
 def test_huge_files_are_refused_before_they_are_read(tmp_path: Path, column_map: ColumnMap) -> None:
     path = tmp_path / "huge.csv"
     with path.open("wb") as file:

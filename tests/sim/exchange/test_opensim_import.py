@@ -121,6 +121,32 @@ def test_world_axes_and_forces(walk: Recording) -> None:
         assert walk[f"grf/{side}/x"][braking].mean() < -50.0
 
 
+def test_plates_may_say_nothing_of_where_a_lifted_foot_is(walk: Recording, tmp_path: Path) -> None:
+    time, force = raw(FORCES)
+    columns = {name: x.copy() for name, x in force.items() if name != "time"}
+    for side in "rl":
+        lifted = columns[f"ground_force_{side}_vy"] <= 20.0
+        for axis in "xyz":
+            columns[f"ground_force_{side}_p{axis}"][lifted] = np.nan
+    path = write(tmp_path / "grf.mot", {"time": time, **columns})
+    found = import_opensim([COORDINATES, MOMENTS, path], MASS)
+    for name in ("cop/r/x", "cop/r/y", "cop/l/x", "cop/l/y"):
+        np.testing.assert_allclose(found[name], walk[name], atol=1e-9)
+    trodden = int(np.flatnonzero(columns["ground_force_r_vy"] > 100.0)[5])
+    columns["ground_force_r_px"][trodden] = np.nan
+    write(path, {"time": time, **columns})
+    with pytest.raises(ValueError, match=rf"grf\.mot: line {trodden + 7}, column 'ground_force_r_px': nan is not"):
+        import_opensim([path], MASS)
+
+
+def test_moments_in_another_unit_are_named_by_their_own_file_and_column(tmp_path: Path) -> None:
+    time, moment = raw(MOMENTS)
+    per_kg = {name: x / MASS for name, x in moment.items() if name != "time"}
+    path = write(tmp_path / "id_per_kg.sto", {"time": time, **per_kg})
+    with pytest.raises(ValueError, match=r"id_per_kg\.sto: column '(hip_flexion|ankle_angle)_[rl]_moment' reaches 1\."):
+        import_opensim([COORDINATES, path, FORCES], MASS)
+
+
 def test_free_moment_is_the_raw_one(walk: Recording) -> None:
     time, force = raw(FORCES)
     at = np.searchsorted(time, walk["time"] - 1e-6)
@@ -200,11 +226,17 @@ def test_knee_sign_can_be_said_and_must_be_where_it_cannot_be_told(tmp_path: Pat
     said = import_opensim([path], 70.0, knee_positive="extension")
     assert said["angle/knee_flexion_r"].max() < 0.0
     write(path, columns | {"knee_angle_r": 0.01 * columns["knee_angle_r"]})
-    with pytest.raises(ValueError, match="less than 20 deg: say knee_positive"):
+    with pytest.raises(
+        ValueError, match=r"a\.sto: column 'knee_angle_r': .* 20 deg: say knee_positive \(--knee-positive\)"
+    ):
         import_opensim([path], 70.0)
     write(path, {"time": columns["time"], "knee_angle_r_moment": columns["knee_angle_r"]})
-    with pytest.raises(ValueError, match="knee moments without knee angles"):
+    with pytest.raises(
+        ValueError, match=r"a\.sto: column 'knee_angle_r_moment': .* say knee_positive \(--knee-positive\)"
+    ):
         import_opensim([path], 70.0)
+    with pytest.raises(ValueError, match=r"no knee_positive .* 'flexon'; did you mean 'flexion'"):
+        import_opensim([path], 70.0, knee_positive="flexon")  # type: ignore[arg-type]
 
 
 def test_down_sampling_does_not_alias(tmp_path: Path) -> None:
@@ -232,6 +264,8 @@ def test_emg(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=r"emg\.sto: EMG column 'vastus_lateralis' names no leg"):
         import_opensim([path], 70.0)
+    with pytest.raises(ValueError, match=r"no emg_side .* 'left'"):
+        import_opensim([path], 70.0, emg_side="left")  # type: ignore[arg-type]
     recording = import_opensim([path], 70.0, emg_side="l")
     np.testing.assert_allclose(recording["emg_env/soleus_l"], 0.6, atol=1e-6)
     expected = ((lateral + medial) / 2)[::5]
