@@ -231,7 +231,7 @@ def policy_step(
         for _ in range(control_periods):
             assist(pointers[i], body, exo, gain[i], offset[i], memory[i], work, command)
             advance(functions, pointers[i], body, exo, state[i], actions[i], command, work, control_steps)
-        keep_pace(pointers[i], body, state[i], control_periods * control_steps * body.timestep)
+        keep_pace(state[i], control_periods * control_steps * body.timestep)
         observe(functions, pointers[i], body, exo, state[i], actions[i], work, observations[i])
         fallen[i] = has_fallen(pointers[i], body, state[i], work)
         rewards[i] = reward(pointers[i], body, state[i], actions[i], previous[i], swapped, work)

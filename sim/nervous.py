@@ -288,13 +288,12 @@ def advance(
 
 
 @compiled
-def keep_pace(pointers: Any, body: Any, state: Any, period: float) -> None:
+def keep_pace(state: Any, period: float) -> None:
     """Trim the speed that the next steps are planned with, so that the mean speed becomes the wanted one."""
     if state[WANTED] <= 0.0 or state[BOUND] > 0.0 or state[KIND] != STRIDE:
         return
-    speed = view(pointers[QVEL], body.nv)[0]
-    # A stumble is no lasting difference.
-    lag = min(0.1, max(-0.1, state[SPEED] - state[TRIM] - speed))
+    # A stumble is no lasting difference. The mean speed, as slow strides slow down for long and speed up in a flash.
+    lag = min(0.1, max(-0.1, state[SPEED] - state[TRIM] - state[VELOCITY]))
     trim = state[TRIM] + period * lag / PACE_TIME
     state[TRIM] = min(PACE_LIMIT, max(-PACE_LIMIT, trim))
 

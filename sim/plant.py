@@ -58,7 +58,7 @@ def _control_period(
     """
     for step in range(steps):
         if clock[0] == 0:
-            keep_pace(pointers, body, state, policy_steps * body.timestep)
+            keep_pace(state, policy_steps * body.timestep)
             observe(functions, pointers, body, exo, state, action, work, observation)
             act(network, observation, action)
             clock[0] = policy_steps

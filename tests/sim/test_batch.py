@@ -70,7 +70,7 @@ def test_a_batch_does_what_each_person_does_alone(worn):
             one = (person.pointers, person.body, person.exo, person.state, actions[i])
             for _ in range(PERIODS):
                 advance(FUNCTIONS, *one, np.zeros(n_exo), person.work, CONTROL_STEPS)
-            keep_pace(person.pointers, person.body, person.state, POLICY_PERIOD)
+            keep_pace(person.state, POLICY_PERIOD)
             observe(FUNCTIONS, *one, person.work, own)
             assert together[i].data.qpos.tobytes() == person.data.qpos.tobytes()
             assert state[i].tobytes() == person.state.tobytes()
@@ -129,7 +129,7 @@ def rewarded(person, action=0.0, before=0.0):
 
 def test_reward_is_more_for_who_keeps_to_the_reference_and_rests():
     best = rewarded(put())
-    assert 0.3 < best <= 1.0
+    assert 0.3 < best <= 1.2
     for spoil in ("angle", "rate", "height", "pitch", "way"):
         person = put()
         data, body = person.data, person.body

@@ -256,7 +256,6 @@ def test_people_get_over_ramps(name):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the policy carries a hemiparesis of 0.4 no 10 s yet")
 @pytest.mark.parametrize("kind", KINDS)
 def test_people_with_an_impairment_walk_at_their_own_speed(kind):
     plant, fallen = Plant(Subject(), None, impairments=[Impairment(kind=kind, severity=0.4)]), []
@@ -270,7 +269,6 @@ def test_people_with_an_impairment_walk_at_their_own_speed(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the policy falls in one of ten starts in the ExoBoot at 0.9 m/s")
 @pytest.mark.parametrize("speed", SPEEDS)
 @pytest.mark.parametrize("worn", WORN)
 def test_people_walk_for_20_s_at_the_speed_asked(worn, speed):
