@@ -16,12 +16,13 @@ from exotwin.sim.plant import Plant
 from exotwin.sim.rendering import render_picture, render_strip
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.seat import seat_place
-from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain
+from exotwin.sim.terrain import LEVEL, load_terrain
 from exotwin.sim.truth import BLOCKS
 
 FOLDER = Path(__file__).parent / "pictures"
-SECONDS = 6.0
+SECONDS = 10.0
 STRIKE = 0.05  # gait phase of the stills: just after right heel strike
+STRIDE = 58  # poses of a stride at 1.25 m/s
 STARTS = 10
 
 
@@ -31,21 +32,17 @@ class Strip:
 
     name: str
     speed: float = 1.1
-    terrain: Terrain = LEVEL
+    terrain: str | None = None
     shown: tuple[float, float] = (3.0, 6.0)
     postures: tuple[str, str] | None = None
     impairments: tuple[Impairment, ...] = ()
 
 
-def _over(what: Ramp | Stairs, start: float, end: float, name: str) -> Strip:
-    return Strip(name, terrain=Terrain([Level(length_m=3.0), what, Level(length_m=3.0)]), shown=(start, end))
-
-
 STRIPS = (
-    _over(Ramp(slope_deg=10.0, length_m=4.0), 2.6, 6.2, "ramp_up"),
-    _over(Ramp(slope_deg=-10.0, length_m=4.0), 2.6, 6.2, "ramp_down"),
-    _over(Stairs(rise_m=0.165, tread_m=0.3, count=6), 2.6, 5.4, "stairs_up"),
-    _over(Stairs(rise_m=-0.165, tread_m=0.3, count=6), 2.6, 5.4, "stairs_down"),
+    Strip("ramp_up", terrain="ramp_up_10", shown=(2.6, 6.2)),
+    Strip("ramp_down", terrain="ramp_down_10", shown=(2.6, 6.2)),
+    Strip("stairs_up", terrain="stairs_up", shown=(2.6, 5.4)),
+    Strip("stairs_down", terrain="stairs_down", shown=(2.6, 5.4)),
     Strip("fast", speed=1.8),
     Strip("crouch_gait", speed=0.9, impairments=(Impairment(kind="crouch_gait", severity=0.5, side="both"),)),
     Strip("sit_to_stand", postures=("sit", "stand")),
@@ -53,22 +50,36 @@ STRIPS = (
 )
 
 
+def record(plant: Plant, what: Strip, seed: int) -> RunLog:
+    """A run until its end or a fall."""
+    log = RunLog(plant, SECONDS)
+    frame = plant.reset(what.speed, np.random.default_rng(seed), posture=what.postures[0] if what.postures else "stand")
+    while log.ticks < round(SECONDS * plant.rate) and not plant.fallen:
+        if what.postures and plant.time > 1.0:
+            plant.command_posture(what.postures[1])
+        log.add(frame)
+        frame = plant.step()
+    return log
+
+
+def at_poses(log: RunLog, block: str) -> np.ndarray:
+    """Rows (n, ...) of a block of the true values at the poses that the log keeps."""
+    start, count = BLOCKS[block]
+    every = log.ticks // len(log.poses)
+    return log.rows[: log.ticks : every, start : start + count][: len(log.poses)]
+
+
 def stills() -> None:
     """The person alone and in each device just after heel strike, and a stride in the hip-knee-ankle exoskeleton."""
     for name, device in (("person", None), ("person_in_exo", "hip_knee_ankle"), ("dephy_exoboot", "dephy_exoboot")):
         plant = Plant(Subject(), find_device(device) if device else None)
-        log = RunLog(plant, SECONDS)
-        frame = plant.reset(1.25, np.random.default_rng(0))
-        for _ in range(round(SECONDS * plant.rate)):
-            log.add(frame)
-            frame = plant.step()
-        activations = _activations(log)
-        every = log.ticks // len(log.poses)
-        phases = log.rows[: log.ticks : every, BLOCKS["phase"][0]][: len(log.poses)]
-        k = len(phases) // 2 + int(np.argmin(np.abs(phases[len(phases) // 2 :] - STRIKE)))
+        log = record(plant, Strip(name, speed=1.25), 0)
+        activations, phases = at_poses(log, "activation"), at_poses(log, "phase")[:, 0]
+        later = len(phases) // 2
+        k = later + int(np.argmin(np.abs(phases[later:-STRIDE] - STRIKE)))
         render_picture(FOLDER / f"{name}.png", plant.subject, plant.device, log.poses[k], activations[k])
         if device == "hip_knee_ankle":
-            stride = slice(k, k + 58)
+            stride = slice(k, k + STRIDE)
             poses = np.array(log.poses[stride])
             render_strip(FOLDER / "stride.png", plant.subject, plant.device, poses, activations=activations[stride])
         print(f"wrote {name}.png")
@@ -77,22 +88,15 @@ def stills() -> None:
 def strip(what: Strip) -> None:
     """One gait in the unpowered hip-knee-ankle exoskeleton; says so when every start falls."""
     gait = "walk" if what.postures is None else "stand"
-    plant = Plant(Subject(), find_device("hip_knee_ankle"), gait, terrain=what.terrain, impairments=what.impairments)
+    terrain = load_terrain(what.terrain) if what.terrain else LEVEL
+    plant = Plant(Subject(), find_device("hip_knee_ankle"), gait, terrain=terrain, impairments=what.impairments)
     for seed in range(STARTS):
-        log = RunLog(plant, 15.0)
-        frame = plant.reset(
-            what.speed, np.random.default_rng(seed), posture=what.postures[0] if what.postures else "stand"
-        )
-        while plant.time < 14.0 and not plant.fallen:
-            if what.postures and plant.time > 1.0:
-                plant.command_posture(what.postures[1])
-            log.add(frame)
-            frame = plant.step()
-        poses, activations = np.array(log.poses), _activations(log)
+        log = record(plant, what, seed)
         if plant.fallen:
             continue
+        poses, activations = np.array(log.poses), at_poses(log, "activation")
         if what.postures:
-            shown, seat = slice(0, round(0.35 * len(poses))), seat_place(plant.person.model)
+            shown, seat = slice(0, len(poses) // 2), seat_place(plant.person.model)
         else:
             x = poses[:, 0]
             shown, seat = slice(int(np.argmax(x > what.shown[0])), int(np.argmax(x > what.shown[1]))), None
@@ -102,19 +106,12 @@ def strip(what: Strip) -> None:
             plant.device,
             poses[shown],
             activations=activations[shown],
-            terrain=what.terrain,
+            terrain=terrain,
             seat=seat,
         )
         print(f"wrote {what.name}.png, seed {seed}")
         return
     print(f"no {what.name}.png: the person fell from each of {STARTS} starts")
-
-
-def _activations(log: RunLog) -> np.ndarray:
-    """Muscle activations (n, 26) at the poses that the log keeps."""
-    start, count = BLOCKS["activation"]
-    every = log.ticks // len(log.poses)
-    return log.rows[: log.ticks : every, start : start + count][: len(log.poses)]
 
 
 if __name__ == "__main__":

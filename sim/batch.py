@@ -37,8 +37,8 @@ from .terrain import pad_rows
 
 # Reward: imitation of joint angles and rates, pelvis, way, joint moments and ground force; less effort, restless
 # actions and hard landings.
-W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY, W_MOMENT, W_LOAD = 0.5, 0.1, 0.2, 0.2, 0.1, 0.1
-C_EFFORT, C_ACTION, C_CHANGE, C_IMPACT = 0.5, 0.004, 0.01, 0.3
+W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY, W_MOMENT, W_LOAD = 0.5, 0.1, 0.2, 0.2, 0.2, 0.2
+C_EFFORT, C_ACTION, C_CHANGE, C_IMPACT = 1.0, 0.004, 0.01, 0.3
 HARD_LANDING = 1.25  # body weights on one foot, above which a landing costs
 # A fall: pelvis this far below the reference (m per unit of scale), or turned this far (rad).
 FALL_DROP, FALL_PITCH, FALL_ROLL, FALL_YAW = 0.16, 0.6, 0.5, 0.8

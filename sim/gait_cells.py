@@ -27,6 +27,7 @@ CONDITIONS = ("very_slow", "very_slow", "very_slow", "free", "medium", "fast")
 SLOPES = (-10.0, -5.0, 0.0, 5.0, 10.0)  # deg
 RISES = (0.125, 0.165, 0.205)  # m, of the source's size
 TREADS = (0.25, 0.29, 0.34)  # m
+MIDDLE = SPEEDS.index(1.20)  # a comfortable speed: fits begin there
 APPROACH = 0  # index of the speed at which stairs are met and left
 KNOTS = 24
 
@@ -101,6 +102,8 @@ def fit_between(body: FitBody, before: Motion, after: Motion, like: Targets, len
 
 def _walk(slope: float, k: int, like: Motion | None) -> Motion:
     t = walking(SPEEDS[k] / np.sqrt(PUBLISHED_SCALE), CONDITIONS[k], slope)
+    if like is None:
+        t.landed = 0.0  # sought from afar, a heel held down ends in a toe walker
     if k < SPEEDS.index(0.84):
         # Slower than any published speed: shorter steps, so the angles are only a hint.
         t.angle_scale *= 1.5
@@ -111,24 +114,25 @@ def _walk(slope: float, k: int, like: Motion | None) -> Motion:
     return fit_periodic(FitBody(), t, like)
 
 
-def _level_walks() -> list[Motion]:
-    """Every speed on level ground, each sought from its neighbour, beginning at a comfortable one."""
-    middle = SPEEDS.index(1.20)
-    found = {middle: _walk(0.0, middle, None)}
-    for k in [*range(middle - 1, -1, -1), *range(middle + 1, len(SPEEDS))]:
-        found[k] = _walk(0.0, k, found[k + 1 if k < middle else k - 1])
+def _outwards(first: Motion, slope: float, gentler: list[Motion] | None = None) -> list[Motion]:
+    """Every speed on one slope, each sought from its neighbour in speed and from the gentler slope: the better one.
+
+    first: the motion at a comfortable speed, where the search begins.
+    """
+    found = {MIDDLE: first}
+    for k in [*range(MIDDLE - 1, -1, -1), *range(MIDDLE + 1, len(SPEEDS))]:
+        neighbours = [found[k + 1 if k < MIDDLE else k - 1], *([gentler[k]] if gentler else [])]
+        found[k] = min((_walk(slope, k, like) for like in neighbours), key=lambda motion: sum(motion.residual.values()))
     return [found[k] for k in range(len(SPEEDS))]
 
 
-def _slopes(job: tuple[int, Motion]) -> list[Motion]:
-    """All slopes at one speed, each sought from the gentler one."""
-    k, level = job
-    found = {0.0: level}
-    for slope in sorted(SLOPES, key=abs):
-        if slope:
-            gentler = min((s for s in found if s * slope >= 0.0), key=lambda s: abs(s - slope))
-            found[slope] = _walk(slope, k, found[gentler])
-    return [found[slope] for slope in SLOPES]
+def _slopes(job: tuple[int, list[Motion]]) -> dict[float, list[Motion]]:
+    """All slopes of one direction at every speed, each sought from the gentler one."""
+    direction, gentler = job
+    found = {}
+    for slope in sorted((s for s in SLOPES if s * direction > 0), key=abs):
+        gentler = found[slope] = _outwards(_walk(slope, MIDDLE, gentler[MIDDLE]), slope, gentler)
+    return found
 
 
 def _flights(job: tuple[int, float, Motion]) -> list[list[Motion]]:
@@ -148,12 +152,15 @@ def _flights(job: tuple[int, float, Motion]) -> list[list[Motion]]:
 
 def build(workers: int = 2) -> dict[str, FloatArray]:
     """All cells: walk (slopes, speeds), stairs (down and up, first-cycle-last, rises, treads), and their grids."""
-    levels = _level_walks()
+    # Sought from afar and then from there with the heel held down, see `_walk`.
+    levels = _outwards(_walk(0.0, MIDDLE, _walk(0.0, MIDDLE, None)), 0.0)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        by_speed = list(pool.map(_slopes, enumerate(levels)))
-        for k, motions in enumerate(by_speed):
-            for slope, motion in zip(SLOPES, motions, strict=True):
-                print(slope, SPEEDS[k], {n: round(v, 1) for n, v in motion.residual.items()}, flush=True)
+        walks = {0.0: levels}
+        for found in pool.map(_slopes, [(-1, levels), (1, levels)]):
+            walks |= found
+        for slope in SLOPES:
+            for speed, motion in zip(SPEEDS, walks[slope], strict=True):
+                print(slope, speed, {n: round(v, 1) for n, v in motion.residual.items()}, flush=True)
         level = levels[APPROACH]
         jobs = [(d, tread, level) for d in (-1, 1) for tread in TREADS]
         flights = {}
@@ -162,13 +169,13 @@ def build(workers: int = 2) -> dict[str, FloatArray]:
                 flights[job[0], rise, job[1]] = motions
                 for kind, motion in zip(("first", "cycle", "last"), motions, strict=True):
                     print(job[:2], rise, kind, {k: round(v, 1) for k, v in motion.residual.items()}, flush=True)
-    walk = np.stack([cell_of(by_speed[k][i]) for i in range(len(SLOPES)) for k in range(len(SPEEDS))])
+    walk = np.stack([cell_of(motion) for slope in SLOPES for motion in walks[slope]])
     order = [[[[flights[d, r, t][k] for t in TREADS] for r in RISES] for k in range(3)] for d in (-1, 1)]
     stair = np.array([[[[cell_of(m) for m in row] for row in kind] for kind in way] for way in order])
     stair_time = np.array([[[[m.half_time for m in row] for row in kind] for kind in way] for way in order])
     return {
         "walk": walk.reshape(len(SLOPES), len(SPEEDS), HALF + 1, CHANNELS),
-        "walk_time": np.array([[by_speed[k][i].half_time for k in range(len(SPEEDS))] for i in range(len(SLOPES))]),
+        "walk_time": np.array([[motion.half_time for motion in walks[slope]] for slope in SLOPES]),
         "slopes": np.tan(np.deg2rad(SLOPES)),
         "speeds": np.array(SPEEDS) / np.sqrt(PUBLISHED_SCALE),
         "stairs": stair,

@@ -45,6 +45,7 @@ class Weights:
     smooth: float = 2e-3
     load_smooth: float = 0.6
     place: float = 5.0
+    land: float = 10.0
 
 
 @dataclass
@@ -55,7 +56,8 @@ class Targets:
     published. root: (HALF, 6) prior of tilt, list, rotation, ... with scale. forces: (HALF, 2, 2) forward and upward
     force of each foot in body weights with scale. half_time: s. lengths, rise: from the trailing foothold to the
     leading one and from there to the next, m. slope: rad of the ground. heel_from_edge: heel's middle ahead of its
-    tread's rear edge, m. planted: share of the half cycle during which the leading heel must rest.
+    tread's rear edge, m. planted: part of the half cycle during which the leading heel must stay in place. landed:
+    share of the half cycle, from its start, during which that heel must be on the ground.
     """
 
     angles: FloatArray
@@ -73,6 +75,7 @@ class Targets:
     heel_from_edge: float = 0.0
     clearance: float = 0.035
     planted: tuple[float, float] = (0.15, 0.5)
+    landed: float = 0.0
     weights: Weights = field(default_factory=Weights)
 
 
@@ -261,6 +264,12 @@ class MotionFit:
             by_l = np.zeros((7, 2, 9))
             by_l[np.arange(7), side, np.arange(7)] = w.negative * (n < 0)
             add("negative", w.negative * np.minimum(0.0, n), None, s, by_l)
+            if side == 0 and phase < t.landed:
+                # The cycle begins as the heel touches; it has sunk in a sample later.
+                deep = SINK if s > 0 else 0.0
+                by_y = np.zeros((2, 3, 18))
+                by_y[:, 0] = w.land / 0.01 * up[:2]
+                add("land", w.land * (height[:2] + deep) / 0.01, by_y, s, None)
             if side == 0 and t.planted[0] < phase < t.planted[1]:
                 by_y = np.zeros((2, 3, 18))
                 by_y[:, 0] = w.place * jac[side, :2, 0] / 0.01

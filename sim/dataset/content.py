@@ -6,12 +6,10 @@ import io
 import zlib
 from zipfile import BadZipFile, ZipFile
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..recording import STRING_COLUMNS, Recording
-from ..sensors.ultrasound import Scan
 
 FEW_VALUES = "emg/"  # raw EMG has as many values as its converter has steps
 
@@ -44,13 +42,6 @@ def table_bytes(table: pa.Table) -> bytes:
         write_statistics=False,
         write_page_checksum=True,
     )
-    return sink.getvalue()
-
-
-def npz(scan: Scan) -> bytes:
-    """The file of a run's ultrasound images, as `Scan.write` makes it. The same images give the same bytes."""
-    sink = io.BytesIO()
-    np.savez_compressed(sink, time=scan.time, image=scan.image, pixel_m=scan.pixel_m)
     return sink.getvalue()
 
 

@@ -11,7 +11,7 @@ from ..plant import Plant
 from ..runlog import RunLog
 from ..truth import BLOCKS
 from .assistance import RandomHelp
-from .content import npz, parquet
+from .content import parquet
 from .plan import Job
 from .store import Store
 
@@ -29,7 +29,7 @@ def make(store: Store, job: Job) -> DatasetFile:
     emg = log.raw_emg(*what) if job.emg_path else None
     emg_content = parquet(emg) if emg is not None else None
     images = log.ultrasound(*job.seed)
-    image_content = npz(images) if images is not None else None
+    image_content = images.content() if images is not None else None
     content = parquet(log.recording(*what))
     for path, beside in ((job.emg_path, emg_content), (job.ultrasound_path, image_content)):
         if path and beside is not None:

@@ -6,6 +6,7 @@ images: they are made from a run's muscle lengths after it, or one by one as it 
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -127,14 +128,19 @@ class Scan:
     image: NDArray[np.uint8]
     pixel_m: FloatArray
 
+    def content(self) -> bytes:
+        """The .npz file with the fields as its arrays; the same images give the same bytes."""
+        sink = io.BytesIO()
+        np.savez_compressed(sink, time=self.time, image=self.image, pixel_m=self.pixel_m)
+        return sink.getvalue()
+
     def write(self, path: str | Path) -> None:
-        """Write atomically as .npz, the fields as its arrays; the same images give the same bytes. Raises OSError."""
+        """Write `content` atomically. Raises OSError."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, time=self.time, image=self.image, pixel_m=self.pixel_m)
+            partial.write_bytes(self.content())
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 from exotwin.controllers.device import DeviceDescription
 from exotwin.controllers.sensor_specs import UltrasoundSpec
 from exotwin.scenarios.catalogue import find_device
-from exotwin.sim.dataset.content import npz, parquet
+from exotwin.sim.dataset.content import parquet
 from exotwin.sim.dataset.plan import Job
 from exotwin.sim.dataset.request import Generation
 from exotwin.sim.dataset.store import Store
@@ -57,7 +57,7 @@ def make(store: Store, job: Job) -> DatasetFile:
     columns = {"time": np.arange(n) / RATE, "angle/knee_flexion_r": rng.standard_normal(n)}
     emg = parquet(Recording({"time": np.arange(n) / RATE, "emg/soleus_r": rng.standard_normal(n)}, meta))
     content = parquet(Recording(columns, meta))
-    images = npz(Scan(np.arange(5) / 5.0, rng.integers(0, 256, (5, 8, 8), np.uint8), np.ones(2)))
+    images = Scan(np.arange(5) / 5.0, rng.integers(0, 256, (5, 8, 8), np.uint8), np.ones(2)).content()
     if job.emg_path:
         store.write(job.emg_path, emg)
     if job.ultrasound_path:

@@ -11,21 +11,10 @@ from exotwin.sim.sensors.ultrasound import PIXELS, Ultrasound
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_faults import FAULTS, OTHERS, File
+from test_suite import ACTUATOR, CUFF
 
 TICKS, STEPS = 24, 4
 SITES = {"pelvis": "pelvis", "thigh_r": "femur_r", "thigh_l": "femur_l"}
-DRIVE = {
-    "torque_min_nm": -20.0,
-    "torque_max_nm": 20.0,
-    "rate_limit_nm_per_s": 1000.0,
-    "speed_limit_rad_s": 10.0,
-    "bandwidth_hz": 20.0,
-    "delay_s": 0.0,
-    "coulomb_friction_nm": 0.0,
-    "viscous_friction_nms_per_rad": 0.0,
-    "reflected_inertia_kgm2": 0.01,
-}
-CUFF = {"stiffness_nm_per_rad": 300.0, "damping_nms_per_rad": 3.0}
 FITTED = {
     "imu": {"mounts": [{"site": s, "segment": on, "position_m": [0, 0, 0]} for s, on in SITES.items()]},
     "encoder": {"joints": ["knee_flexion"]},
@@ -109,7 +98,7 @@ ALL_SENSORS = st.fixed_dictionaries(KINDS, optional=PRESET)
 
 def device(sensors, rate=200.0):
     sensors = {kind: (FITTED[kind] | given if kind in FITTED else given) for kind, given in sensors.items()}
-    joints = [{"name": "knee_flexion", "actuator": DRIVE, "cuff": CUFF}]
+    joints = [{"name": "knee_flexion", "actuator": ACTUATOR, "cuff": CUFF}]
     about = {"name": "t", "title": "t", "joints": joints, "sources": ["none"], "control_rate_hz": rate}
     return DeviceDescription.model_validate(about | {"sensors": sensors})
 
