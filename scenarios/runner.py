@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-import mujoco
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ..controllers.device import JOINTS
 from ..sim.body import SIDED_MUSCLES, Embodiment
 from ..sim.compiled import is_fresh
-from ..sim.person import FOOT_RADIUS, Subject
+from ..sim.person import Subject
 from ..sim.plant import Plant
 from ..sim.reference import ANGLE
 from ..sim.runlog import VIDEO_EVERY
@@ -29,9 +28,6 @@ from .report import write_report
 from .scenario import Scenario
 
 VIDEO_S = 10.0  # s of a run that its video shows
-# People ride a little lower than the reference (soles and ground give way), so their heel lands when the reference's is
-# still this high (m). Curves from heel strike to heel strike are compared from there.
-LANDING_HEIGHT = 0.010
 
 
 @dataclass
@@ -52,22 +48,15 @@ class ScenarioResult:
 def angle_reference(plant: Plant, speed: float) -> dict[str, FloatArray]:
     """Reference joint angles of level walking of a plant's person, joint without side -> (101,) rad.
 
-    From the instant at which the reference's right heel is as low as it is when the person's lands, to the next.
+    From heel strike to heel strike, as the reference's cycle goes.
     """
     person = Embodiment(plant.person.subject, None, plant.person.reference, 0.002)
-    heel = person.model.geom("calcn_r_sole0").id
 
     def angles(phase: float) -> FloatArray:
         person.place(phase % 1.0, speed)
         return person.work.reference[ANGLE : ANGLE + len(JOINTS)].copy()
 
-    for begin in np.linspace(-0.12, 0.06, 91):
-        angles(float(begin))
-        mujoco.mj_kinematics(person.model, person.data)
-        if person.data.geom_xpos[heel][2] - FOOT_RADIUS < LANDING_HEIGHT:
-            break
-    curves = [angles(float(begin + phase)) for phase in np.linspace(0.0, 1.0, 101)]
-    columns = np.array(curves).T
+    columns = np.array([angles(phase) for phase in np.linspace(0.0, 1.0, 101).tolist()]).T
     # The toes are passive and have no reference.
     return dict(zip(JOINTS[:-1], columns[:-1], strict=True))
 

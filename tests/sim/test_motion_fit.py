@@ -335,3 +335,19 @@ def test_the_carrying_foot_stays_where_it_landed(i, j):
         if side == "r":
             assert np.abs(places[10:25, :2, 0].mean(axis=1)).max() < 0.015
             assert places[40, :2, 0].mean() < 0.03, "the stance foot has not hopped forward"
+
+
+@pytest.mark.parametrize(("i", "j"), CELLS)
+def test_the_cycle_begins_as_the_heel_lands(i, j):
+    """It is clear of the ground before (the left heel at the end of the half cycle), and on it from then on."""
+    r = replay(i, j)
+    heel = {side: [r.model.geom(f"calcn_{side}_sole{k}").id for k in range(2)] for side in SIDES}
+
+    def height(side, k):
+        r.centre(r.half * k / (ROWS - 1))
+        place = r.data.geom_xpos[heel[side]]
+        return float(np.min(place[:, 2] - r.slope * place[:, 0])) - FOOT_RADIUS / np.cos(np.arctan(r.slope))
+
+    assert abs(height("r", 0)) < 0.004
+    assert max(height("r", k) for k in range(1, 8)) < 0.004
+    assert height("l", ROWS - 1 - 3) > 0.008
