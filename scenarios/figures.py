@@ -16,9 +16,9 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ..controllers.device import MUSCLES, SIDES
+from ..sim.subjects import GRAVITY
 from . import metrics as m
 from .gait_cycles import PERCENT, FloatArray, mean_sd, strides
-from .ground_force import GRAVITY
 from .normative import Band, Normative
 from .table import JOINT_TITLES
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
+from ..sim.subjects import GRAVITY
 from .gait_cycles import FloatArray, Stride, rate_hz, strides
 
 if TYPE_CHECKING:
     from ..sim.recording import Recording
 
-GRAVITY = 9.81
 # Chosen: the smoothing that is usual for gait force curves, the share of stance where each hump may
 # lie, and how deep a valley must be (in body weights) to be one.
 CUTOFF_HZ = 20.0

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from ..controllers.device import JOINTS, MUSCLES
 from ..controllers.interface import closest
 from .person import KNEE_IN_FEMUR, KNEE_IN_TIBIA, _source, build_person
-from .subjects import SOURCE_STATURE, THIGH_SHARE, Subject
+from .subjects import GRAVITY, SOURCE_STATURE, THIGH_SHARE, Subject
 
 FloatArray = NDArray[np.float64]
-GRAVITY = 9.81
 
 # Ranges of walking, running and stairs (deg) over which paths are held to their targets.
 GAIT_RANGE = {

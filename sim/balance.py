@@ -10,6 +10,7 @@ from .compiled import compiled
 from .gait_plan import planned_x
 from .reference import AHEAD, LEFT, LIST, PELVIS, PELVIS_SLOPE
 from .state import AHEAD_BY, BOUND, GRADE, LANE, PHASE, RISE_NEXT, STRIDE_TIME
+from .subjects import GRAVITY
 
 FLEXION, ADDUCTION, DORSIFLEXION = 0, 1, 4
 # s: time constant of a body that falls over its foot, at the source's size: sqrt(leg length / g).
@@ -62,7 +63,7 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     the pelvis is late or early.
     """
     out[:] = 0.0
-    weight = 9.81 * body.mass
+    weight = GRAVITY * body.mass
     place, carried = _ahead(qpos, qvel, body, state, work)
     if body.still:
         # Half of the load that is on the feet, for each; on a seat there is nothing to balance.

@@ -33,6 +33,7 @@ from .nervous import (
 from .reference import AHEAD, ANGLE, LEFT, LIST, LOAD, MOMENT, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
 from .reflexes import begin
 from .state import EFFORT, EFFORT_COUNT, KIND, LANE, LOOK_RIGHT, LOOKED_RIGHT, STRIDE_TIME
+from .subjects import GRAVITY
 from .terrain import pad_rows
 
 # Reward: imitation of joint angles and rates, pelvis, way, joint moments and ground force; less effort, restless
@@ -144,7 +145,7 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
             moment += e * e
     impact = 0.0
     for side in range(2):
-        excess = max(0.0, work.foot_force[side, 2] / (9.81 * body.mass) - HARD_LANDING)
+        excess = max(0.0, work.foot_force[side, 2] / (GRAVITY * body.mass) - HARD_LANDING)
         impact += excess * excess
     yaw, pitch, roll = euler_angles(qpos[3:7])
     x, z = planned(body, state, work)
@@ -156,7 +157,7 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
     load = 0.0
     for side in range(2):
         for k in range(2):
-            e = work.foot_force[side, 2 * k] / (9.81 * body.mass) - ref[LOAD + 2 * side + k]
+            e = work.foot_force[side, 2 * k] / (GRAVITY * body.mass) - ref[LOAD + 2 * side + k]
             load += (1.0 if k == 1 else 4.0) * e * e
     effort = state[EFFORT] / max(1.0, state[EFFORT_COUNT])
     size, change = 0.0, 0.0

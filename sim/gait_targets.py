@@ -136,7 +136,7 @@ def walking(speed: float, condition: str, slope_deg: float = 0.0) -> Targets:
     """Walking at a speed (m/s, of the source's size) on a slope, from the published speed named `condition`."""
     half = stride_time(speed) / 2.0
     t = published_targets("level_walking", condition, half, (speed * half,) * 2)
-    t.landed = 0.15
+    t.landed, t.weights.moment = 0.1, 1.2
     if not slope_deg:
         return t
     change = _UPHILL if slope_deg > 0 else _DOWNHILL

@@ -19,8 +19,8 @@ from ..controllers.device import JOINTS, SIDES
 from .fit_body import FitBody
 from .motion_splines import HALF, FloatArray, Splines
 from .person import FOOT_RADIUS, PASSIVE_JOINT
+from .subjects import GRAVITY
 
-G = 9.81
 # A sole that carries the body sinks this deep into the ground's compliance, m.
 SINK = 0.003
 # Joints without muscles of their own, among the 12: hip rotation and toes. Their springs and dampers (Nm/rad, Nms/rad).
@@ -45,7 +45,7 @@ class Weights:
     smooth: float = 2e-3
     load_smooth: float = 0.6
     place: float = 5.0
-    land: float = 10.0
+    land: float = 6.0
 
 
 @dataclass
@@ -114,7 +114,7 @@ class MotionFit:
         # Loads: (HALF, 2 feet, 7 upward + 2 tangential) in body weights. In a periodic motion the whole cycle of one
         # foot is the two halves, so nothing is shared and the same layout serves.
         self.n_theta = len(splines.units)
-        self.weight = body.mass * G
+        self.weight = body.mass * GRAVITY
         self.edge = 0.02  # m over which the edge of a step is softened
 
     def ground(self, side: int, x: FloatArray, sample: int) -> tuple[FloatArray, FloatArray]:

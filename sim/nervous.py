@@ -73,6 +73,7 @@ from .state import (
     VELOCITY,
     WANTED,
 )
+from .subjects import GRAVITY
 from .terrain import ground_height
 
 POLICY_PERIOD = 0.02  # s
@@ -362,7 +363,7 @@ def _look(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action
     out[14] = 3.0 * s * min(0.4, max(-0.4, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
     foot_forces(functions, pointers, body, work.foot_force)
     exo_torque(qpos, qvel, body, exo, work.exo_torque)
-    weight = 9.81 * body.mass
+    weight = GRAVITY * body.mass
     place = view(pointers[XPOS], 3 * body.nbody)
     for order in range(2):
         leg = order if right_leads else 1 - order

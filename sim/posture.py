@@ -18,6 +18,7 @@ from .motion_fit import SINK
 from .person import FOOT_RADIUS, LORDOSIS
 from .posture_fit import RiseFit, Wish
 from .reference import ANGLE, CHANNELS, HEIGHT, LOAD, MOMENT, N_JOINTS, PELVIS, ROWS, TILT
+from .subjects import GRAVITY
 
 HIP, KNEE = 0.05, 0.08  # rad of thigh and knee flexion in a relaxed stance; chosen
 COM_AHEAD = 0.05  # m; people stand with the centre of mass about 5 cm in front of the ankles (Winter 1995)
@@ -54,7 +55,7 @@ def build_stand() -> FloatArray:
         jacobian = np.zeros((3, model.nv))
         point = np.array([data.subtree_com[0][0], soles[side, :, 1].mean(), 0.0])
         mujoco.mj_jac(model, data, jacobian, None, point, body.foot[side, 0])
-        torque -= jacobian[2, body.dof] * body.mass * 9.81 / 2.0
+        torque -= jacobian[2, body.dof] * body.mass * GRAVITY / 2.0
     cell = np.zeros((ROWS, CHANNELS))
     cell[:, ANGLE : ANGLE + N_JOINTS] = q[6:]
     cell[:, MOMENT : MOMENT + N_JOINTS] = torque[6:] / body.mass

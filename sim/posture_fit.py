@@ -17,11 +17,12 @@ from scipy.interpolate import BSpline
 from scipy.optimize import least_squares
 
 from .fit_body import FitBody
-from .motion_fit import SINK, G
+from .motion_fit import SINK
 from .motion_splines import DEGREE, HALF, FloatArray
 from .person import FOOT_RADIUS
 from .reference import ANGLE, CHANNELS, LOAD, MOMENT, N_JOINTS, PELVIS, PELVIS_SLOPE, ROWS, SLOPE
 from .seat import CUSHION, ISCHIUM, ISCHIUM_RADIUS
+from .subjects import GRAVITY
 
 FREE = 9  # control points of each curve beside the three at either end, which keep it still there
 COP = 0.055  # m ahead of the ankle, where the feet carry while the seat carries too; the middle of the foot
@@ -62,7 +63,7 @@ class RiseFit:
         """stand: (3,) ankle, knee and forward lean of the pelvis at the end, rad."""
         self.body, self.wish, self.stand, self.lordosis = body, wish, stand, lordosis
         self.target = published(wish.task)
-        self.weight = body.mass * G
+        self.weight = body.mass * GRAVITY
         self.off = 0 if wish.seat is None else round(SEAT_OFF * HALF)
         knots = FREE + 6
         t = np.concatenate([np.zeros(DEGREE), np.linspace(0, 1, knots - DEGREE + 1), np.ones(DEGREE)])

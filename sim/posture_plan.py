@@ -12,6 +12,7 @@ from typing import Any
 from .compiled import compiled
 from .reference import ANGLE, CHANNELS, HEIGHT, N_JOINTS, PELVIS, PELVIS_SLOPE, ROWS, SLOPE
 from .state import DIRECTION, GOAL, KIND, PHASE, STRIDE_TIME
+from .subjects import GRAVITY
 
 POSTURES = ("stand", "sit", "squat")
 STAND, SIT, SQUAT = 0, 1, 2
@@ -77,7 +78,7 @@ def see_posture(body: Any, state: Any, reference: Any, seat_force: float, out: A
     out[60] = 2.0 * reference[PELVIS + HEIGHT] / body.scale
     out[61] = state[KIND]
     out[62] = 2.0 * state[PHASE]
-    out[63] = seat_force / (9.81 * body.mass)
+    out[63] = seat_force / (GRAVITY * body.mass)
     for i, j in enumerate((0, 3, 4)):
         out[64 + i] = reference[SLOPE + j] / state[STRIDE_TIME]
 

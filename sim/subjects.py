@@ -11,6 +11,7 @@ import numpy as np
 from ..controllers.interface import closest
 from .segments import Sex
 
+GRAVITY = 9.81  # m/s^2
 SOURCE_STATURE = 1.67  # m; the source model's hips stand at the share below of it
 # Hip joint above the sole over stature: trochanterion height of men, ANSUR II (Gordon 2014, NATICK/TR-15/007; 4082 men,
 # 1986 women); de Leva's men have 0.514. The sexes differ by less than the landmarks do (women: trochanterion 0.519,

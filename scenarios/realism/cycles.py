@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...controllers.device import MUSCLES, SIDES
+from ...sim.subjects import GRAVITY
 from .. import metrics as m
 from ..gait_cycles import FloatArray, Stride, in_contact, rate_hz, resample, strides
-from ..ground_force import GRAVITY
 from .gaits import Window
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from ...controllers.config import Config, parse_yaml, require_known
 from ...controllers.protocols import MODES
 from ..recording import STRING_COLUMNS, unit_of
-from .plausible import GRAVITY
+from ..subjects import GRAVITY
 
 _DEGREE = np.pi / 180.0
 

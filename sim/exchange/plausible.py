@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from ...controllers.interface import FloatArray
 from ...controllers.protocols import GAIT_MODES
-
-GRAVITY = 9.81  # m/s^2, what a body weight is reckoned with
+from ..subjects import GRAVITY
 
 # Column's beginning -> the most it can be, in its own unit; torques per kg of body mass, ground forces in body weights.
 _MOST = {

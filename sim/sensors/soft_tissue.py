@@ -11,8 +11,8 @@ from ...controllers.interface import FloatArray
 from ...controllers.names import SIDED_JOINTS, SIDES
 from ...controllers.sensor_specs.imu import ImuSpec, SoftTissue
 from ..compiled import compiled
+from ..subjects import GRAVITY
 
-GRAVITY = 9.81  # m/s^2
 FIRM = SoftTissue(frequency_hz=20.0, damping_ratio=1.0, gain=0.0)  # a segment that is not named does not wobble
 # The joints that bend at a segment's ends, whose flexion pulls at its skin; the pelvis has two hips, the torso none.
 ENDS: dict[str, tuple[str, ...]] = {
