@@ -16,7 +16,8 @@ import numpy as np
 
 from .fit_body import FitBody
 from .gait_targets import PUBLISHED_SCALE, heel_from_edge, stairs, walking
-from .motion_fit import Motion, MotionFit, Targets
+from .motion import Motion, Targets
+from .motion_fit import MotionFit
 from .motion_splines import HALF, FloatArray, Splines
 from .person import FOOT_RADIUS
 from .reference import CHANNELS, cell_of
@@ -47,10 +48,15 @@ def start_pose(body: FitBody, t: Targets) -> FloatArray:
     q[HALF, 2] += t.rise[1]
     if t.slope:
         q[:, 2] += q[:, 0] * np.tan(t.slope)
-    t.root[:, 0] = q[:HALF, 0] - np.arange(HALF) / HALF * t.lengths[1]
-    climb = t.rise[1] + t.lengths[1] * np.tan(t.slope)
-    t.root[:, 2] = np.mean(q[:HALF, 2] - np.arange(HALF) / HALF * climb)
+    _expect_root(t, q)
     return q
+
+
+def _expect_root(t: Targets, q: FloatArray) -> None:
+    """Make the pelvis' place in q (HALF + 1, 18), less the even way and climb, what the targets expect."""
+    even = np.arange(HALF) / HALF
+    t.root[:, 0] = q[:HALF, 0] - even * t.lengths[1]
+    t.root[:, 2] = np.mean(q[:HALF, 2] - even * (t.rise[1] + t.lengths[1] * np.tan(t.slope)))
 
 
 def mirrored(q: FloatArray) -> FloatArray:
@@ -70,9 +76,7 @@ def fit_periodic(body: FitBody, t: Targets, like: Motion | None = None) -> Motio
         start[:, 0] *= t.lengths[1] / like.length
         start[:, 2] += (np.tan(t.slope) - like.slope) * start[:, 0]
         start[:, 2] += (t.rise[1] - like.rise) * np.linspace(0.0, 1.0, HALF + 1)
-        t.root[:, 0] = start[:HALF, 0] - np.arange(HALF) / HALF * t.lengths[1]
-        climb = t.rise[1] + t.lengths[1] * np.tan(t.slope)
-        t.root[:, 2] = np.mean(start[:HALF, 2] - np.arange(HALF) / HALF * climb)
+        _expect_root(t, start)
     return MotionFit(body, t, Splines(t.half_time, KNOTS)).solve(start, iterations=60)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from .exchange.sto import read_table
-from .motion_fit import Targets, Weights
+from .motion import Targets, Weights
 from .motion_splines import HALF, FloatArray
 from .person import SOURCE_STATURE
 

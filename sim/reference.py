@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .person import FOOT_RADIUS, Subject
 
 if TYPE_CHECKING:
-    from .motion_fit import Motion
+    from .motion import Motion
 
 FloatArray = NDArray[np.float64]
 

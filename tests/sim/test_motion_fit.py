@@ -12,7 +12,8 @@ from exotwin.controllers.device import SIDES
 from exotwin.sim import motion_fit, motion_splines
 from exotwin.sim.body import SIDED_JOINTS, build_model, root_quaternion
 from exotwin.sim.fit_body import FitBody
-from exotwin.sim.motion_fit import MotionFit, Targets, Weights
+from exotwin.sim.motion import Targets, Weights
+from exotwin.sim.motion_fit import MotionFit
 from exotwin.sim.motion_splines import Splines
 from exotwin.sim.person import FOOT_RADIUS, SOURCE_STATURE, Subject
 from exotwin.sim.posture import build_stand
