@@ -20,6 +20,10 @@ FALLING_TIME = 0.3
 ANKLE_FREE, ANKLE_BOUND = 0.3, 1.2
 ANKLE_STANDING = 1.5  # of who stands, sits down or squats on both feet (chosen likewise)
 ENTRAINING, ENTRAINED = 6.0, 0.3  # 1/m that the clock quickens by where footholds are given, and the most (chosen)
+# Where feet go freely the clock waits for the leading one: it runs at `WAITING` of its pace while that foot carries
+# less than `LANDED` of the weight, until this part of the half cycle at the latest (chosen). Spinal rhythms wait for
+# load so (Duysens & Pearson 1980, Brain Res 187:321; in a model of walking: Taga 1995, Biol Cybern 73:97).
+WAITING, LANDED, LANDING = 0.25, 0.03, 0.06
 # Sideways balance: m of foot placement per m/s of drift and per m beside the line, rad of stance hip per rad of lean.
 SIDE_STEP, SIDE_RETURN, RIGHTING = 0.35, 0.2, 0.5
 CLIMBING = 1.5  # times the steepness: feet go further out by; who climbs stands on one leg for longer (chosen)
@@ -44,8 +48,18 @@ def _ahead(qpos: Any, qvel: Any, body: Any, state: Any, work: Any) -> tuple[floa
 
 
 @compiled
+def lands(body: Any, state: Any) -> bool:
+    """Whether the leading foot of a walker who strides freely is due to land."""
+    return bool(not body.still and state[BOUND] == 0.0 and 2.0 * state[PHASE] % 1.0 < LANDING)
+
+
+@compiled
 def entrain(qpos: Any, qvel: Any, body: Any, state: Any, work: Any) -> float:
-    """Pace of the gait's clock over its own: where footholds are given it waits for the pelvis, or catches up."""
+    """Pace of the gait's clock over its own: it waits for the foot to land; where footholds are given it waits for the
+    pelvis, or catches up."""
+    if lands(body, state):
+        leads = 0 if state[PHASE] < 0.5 else 1
+        return WAITING if work.foot_force[leads, 2] < LANDED * GRAVITY * body.mass else 1.0
     if state[BOUND] == 0.0:
         return 1.0
     place, carried = _ahead(qpos, qvel, body, state, work)

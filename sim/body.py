@@ -235,6 +235,14 @@ class Embodiment:
         if self.device:
             align_device(self.model, self.data, self.device)
 
+    def turn(self, angle: float) -> None:
+        """Head the placed person angle rad to the left, its velocity with it."""
+        q, v = self.data.qpos, self.data.qvel
+        turned = np.zeros(4)
+        mujoco.mju_mulQuat(turned, root_quaternion(0.0, 0.0, angle), q[3:7])
+        q[3:7] = turned
+        v[:2] = v[0] * np.cos(angle) - v[1] * np.sin(angle), v[0] * np.sin(angle) + v[1] * np.cos(angle)
+
 
 def root_quaternion(tilt: float, list_: float, rotation: float) -> NDArray[np.float64]:
     """World quaternion of the pelvis from OpenSim's tilt-list-rotation (about right, forward, up; body-fixed order)."""

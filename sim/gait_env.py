@@ -27,6 +27,7 @@ from .state import DELAY, GOAL, NEXT_LANE, STATE_SIZE, WANTED
 from .terrain import LEVEL, Terrain
 
 CONTROL_RATE_HZ = 200.0
+ASTRAY = 0.1  # rad, spread of the heading that a walker begins with (chosen)
 IMPAIRED_SPEED = 1.0  # m/s, the most that is asked of people with an impairment
 
 OBSERVATION_SPACE = spaces.Box(-5.0, 5.0, (N_OBSERVATIONS,), np.float32)
@@ -80,15 +81,19 @@ class GaitBatch:
         # Most people have practised with the device; some meet it for the first time.
         adaptation = 1.0 if rng.random() < 0.7 else rng.random()
         self._draw_assistance(i)
-        self.start(i, self._speed(i), x, adaptation, rng.uniform(*task.delay_s) - NEURAL_DELAY)
+        astray = 0.0 if self.reference.still else rng.normal(0.0, ASTRAY)
+        self.start(i, self._speed(i), x, adaptation, rng.uniform(*task.delay_s) - NEURAL_DELAY, astray)
         self.state[i, NEXT_LANE] = rng.uniform(*task.lane_m)
 
-    def start(self, i: int, speed: float, x: float, adaptation: float = 1.0, more_delay: float = 0.0) -> None:
+    def start(
+        self, i: int, speed: float, x: float, adaptation: float = 1.0, more_delay: float = 0.0, astray: float = 0.0
+    ) -> None:
         """Put person i near world x (m) at a speed (m/s) in a random gait phase. more_delay: s, on top of the
-        person's own."""
+        person's own. astray: rad that it is headed beside its way, to the left."""
         person = self.people[i]
         person.place(self.rng.random(), speed, adaptation, x, self._postures())
         person.state[DELAY] += more_delay
+        person.turn(astray)
         person.data.qvel[:3] += self.rng.normal(0.0, 0.05, 3)
         self.state[i] = person.state
         for array in (self.actions, self.previous, self.push, self.memory, self.time):

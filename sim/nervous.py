@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .balance import balance, entrain, euler_angles
+from .balance import balance, entrain, euler_angles, lands
 from .bridge import (
     ACT,
     ACTUATOR_LENGTH,
@@ -260,6 +260,8 @@ def advance(
     dt = body.timestep
     for _ in range(steps):
         call(functions[EULER], model, data)
+        if lands(body, state):
+            foot_forces(functions, pointers, body, work.foot_force)
         pace = _pace(qpos, qvel, body, state, action, work)
         move_on(body, state, qpos[0], qvel[0], dt * pace, work)
         if len(exo.joint):

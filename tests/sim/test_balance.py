@@ -3,15 +3,19 @@
 import mujoco
 import numpy as np
 import pytest
-from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, entrain, euler_angles
+from exotwin.scenarios.catalogue import find_device
+from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, LANDING, WAITING, entrain, euler_angles
 from exotwin.sim.batch import settle
 from exotwin.sim.body import Embodiment
 from exotwin.sim.bridge import functions
 from exotwin.sim.nervous import advance, forward
 from exotwin.sim.person import Subject
+from exotwin.sim.plant import Plant
 from exotwin.sim.reference import load_reference
+from exotwin.sim.runlog import RunLog
 from exotwin.sim.state import BOUND, PHASE
 from exotwin.sim.terrain import Level, Stairs, Terrain
+from exotwin.sim.truth import BLOCKS
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -131,3 +135,38 @@ def test_the_clock_waits_for_who_is_late_where_footholds_are_given(person):
     assert gone["stairs", -0.1] > 1.1 * gone["stairs", 0.0]
     for late in (0.1, -0.1):
         assert gone["level", late] == pytest.approx(gone["level", 0.0], rel=1e-6)
+
+
+@pytest.mark.parametrize(("start", "leads"), [(0.0, 0), (0.5, 1)])
+def test_the_clock_waits_for_the_foot_that_is_due_to_land(person, start, leads):
+    """On level ground: slower until that foot carries something, and not for ever."""
+    weight = 9.81 * person.body.mass
+
+    def pace(phase, load):
+        person.place(phase, 1.2)
+        person.work.foot_force[:] = 0.0
+        person.work.foot_force[1 - leads, 2] = weight - load
+        person.work.foot_force[leads, 2] = load
+        return entrain(person.data.qpos, person.data.qvel, person.body, person.state, person.work)
+
+    due = start + 0.4 * LANDING / 2.0
+    assert pace(due, 0.0) == WAITING < 1.0
+    assert pace(due, 0.1 * weight) == 1.0
+    assert pace(start + 0.6 * LANDING, 0.0) == 1.0
+
+
+@pytest.mark.parametrize("device", [None, "hip_knee_ankle"])
+def test_feet_land_as_the_half_cycle_begins(device):
+    """Level walking with the shipped policy: the clock is at the start of either half when a foot takes load."""
+    plant = Plant(Subject(), find_device(device) if device else None)
+    log = RunLog(plant, 8.0)
+    log.add(plant.reset(1.25, np.random.default_rng(0)))
+    while plant.time < 7.9:
+        log.add(plant.step())
+    rows = log.rows[log.ticks // 4 : log.ticks]
+    phase, force = rows[:, BLOCKS["phase"][0]], rows[:, BLOCKS["grf"][0] : sum(BLOCKS["grf"])][:, [2, 5]]
+    for leg in range(2):
+        loaded = force[:, leg] > 30.0
+        landed = (phase[1:][loaded[1:] & ~loaded[:-1]] - 0.5 * leg + 0.5) % 1.0 - 0.5
+        assert landed.size >= 4
+        assert np.abs(np.median(landed)) < 0.025

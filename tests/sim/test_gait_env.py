@@ -7,7 +7,8 @@ import gymnasium
 import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
-from exotwin.sim.gait_env import IMPAIRED_SPEED, GaitVecEnv, HumanGaitEnv
+from exotwin.sim.balance import euler_angles
+from exotwin.sim.gait_env import ASTRAY, IMPAIRED_SPEED, GaitVecEnv, HumanGaitEnv
 from exotwin.sim.gait_plan import CYCLE, FIRST, LAST, STRIDE
 from exotwin.sim.gait_task import GaitTask, load_gait_task
 from exotwin.sim.gait_training import policy_of, train_gait
@@ -15,6 +16,7 @@ from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_
 from exotwin.sim.person import Subject
 from exotwin.sim.policy import act, load_policy
 from exotwin.sim.posture_plan import POSTURES
+from exotwin.sim.reference import PELVIS, ROTATION
 from exotwin.sim.registration import ENVIRONMENT
 from exotwin.sim.state import DELAY, GOAL, KIND, WANTED
 from exotwin.sim.terrain import Level, Stairs, Terrain
@@ -194,6 +196,21 @@ def test_episodes_start_all_over_the_way_and_with_delays_of_the_task():
     assert min(delays) >= 0.01
     assert max(delays) <= 0.03
     assert np.ptp(delays) > 0.01
+
+
+def test_walkers_begin_headed_a_little_beside_their_way():
+    """Their velocity too, as far as it exceeds its own spread; who stands faces ahead."""
+    env = GaitVecEnv(small_task(devices={"none": 8}), DEVICES, seed=0)
+    (batch,) = env.batches
+    yaw, way = [], []
+    for _ in range(30):
+        env.reset()
+        for person in batch.people:
+            ref, v = person.work.reference, person.data.qvel
+            yaw.append(euler_angles(person.data.qpos[3:7])[0] - ref[PELVIS + ROTATION])
+            way.append(np.arctan2(v[1], v[0]))
+    assert np.std(yaw) == pytest.approx(ASTRAY, rel=0.2)
+    assert np.corrcoef(yaw, way)[0, 1] > 0.5
 
 
 def test_standing_people_are_asked_for_the_tasks_postures():
