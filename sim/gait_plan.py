@@ -58,6 +58,7 @@ from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
 STRIDE, FIRST, CYCLE, LAST = 0, 1, 2, 3
 ACCELERATION, BRAKING = 0.4, 0.6  # m/s^2, the most a walker changes speed by on the way (chosen)
 FOLLOW = 0.35  # m/s, how far the plan's speed may be from the body's (chosen): who is stopped does not stride out
+TRIMMED = 1.1  # of the slowest cell's speed; no correction of a lasting speed error plans slower (chosen: people fall)
 SLOWEST = 0.6  # of the slowest cell's speed; strides do not get slower (chosen)
 SIGHT = 4.0  # m, from where steps are measured out to stairs
 BACK_LOOK, FRONT_LOOK = 0.25, 0.45  # m at the source's size: the slope underfoot is taken between these
@@ -257,7 +258,8 @@ def _measured_out(body: Any, fastest: float, distance: float) -> tuple[float, fl
 def _choose_speed(body: Any, state: Any) -> None:
     """Speed of the coming stride; measured out before stairs. May turn the stride into the first step on them."""
     slowest, fastest = SLOWEST * body.speeds[0], body.speeds[-1]
-    wanted = min(fastest, max(slowest, state[WANTED] + state[TRIM]))
+    trimmed = max(state[WANTED] + state[TRIM], min(state[WANTED], TRIMMED * body.speeds[0]))
+    wanted = min(fastest, max(slowest, trimmed))
     time = stride_length(body, state[SPEED]) / state[SPEED]
     speed = min(max(wanted, state[SPEED] - BRAKING * time), state[SPEED] + ACCELERATION * time)
     speed = min(max(speed, state[VELOCITY] - FOLLOW), state[VELOCITY] + FOLLOW)
