@@ -15,6 +15,7 @@ from exotwin.sim.gait_plan import (
     FRONT_LOOK,
     LAST,
     STRIDE,
+    TRIMMED,
     planned,
     refer,
     see_ground,
@@ -22,8 +23,8 @@ from exotwin.sim.gait_plan import (
 from exotwin.sim.nervous import move_on
 from exotwin.sim.person import Subject
 from exotwin.sim.reference import load_reference
-from exotwin.sim.state import FOOT_X, FOOT_Z, GRADE, GROUND, KIND, PHASE, SPEED, STATE_SIZE, WANTED
-from exotwin.sim.terrain import COUNT, RISE, TREAD, X0, X1, Z0, Level, Ramp, Stairs, Terrain, ground_height
+from exotwin.sim.state import FOOT_X, FOOT_Z, GRADE, GROUND, KIND, PHASE, SPEED, STATE_SIZE, TRIM, WANTED
+from exotwin.sim.terrain import COUNT, LEVEL, RISE, TREAD, X0, X1, Z0, Level, Ramp, Stairs, Terrain, ground_height
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
@@ -242,3 +243,17 @@ def test_a_start_on_stairs_is_on_the_nearest_tread(share, step):
     assert person.state[KIND] == (FIRST if step == 0 else LAST if step == 6 else CYCLE)
     assert person.state[FOOT_Z] == pytest.approx(0.17 * step)
     assert person.state[FOOT_X] == pytest.approx(3.0 + 0.3 * (step - 1) + 0.035, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("asked", "planned_mps"),
+    [(0.6, None), (1.2, 1.0), (0.4, 0.4)],
+    ids=["no slower than can be walked", "as far as it is asked", "a slow command counts"],
+)
+def test_no_correction_of_the_speed_plans_a_walk_that_is_too_slow(asked, planned_mps):
+    person = someone(1.67)
+    person.body = person.body._replace(terrain=LEVEL.rows())
+    person.place(0.0, asked)
+    person.state[TRIM] = -0.2
+    follow(person.body, person.state, person.work, np.zeros((round(8.0 / DT), 2 + STATE_SIZE)))
+    assert person.state[SPEED] == pytest.approx(planned_mps or TRIMMED * person.body.speeds[0], abs=0.01)
