@@ -22,7 +22,8 @@ from exotwin.sim.gait_task import GaitTask
 from exotwin.sim.impairments import KINDS, Impairment
 from exotwin.sim.nervous import N_ACTIONS, POLICY_PERIOD
 from exotwin.sim.policy import act, load_policy
-from exotwin.sim.state import WANTED
+from exotwin.sim.posture_plan import POSTURES
+from exotwin.sim.state import GOAL, WANTED
 from exotwin.sim.subjects import sample_subjects
 from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain, load_terrain
 from rich.console import Console
@@ -32,11 +33,15 @@ HEAD = ("condition", "survived %", "goal %", "median fall s", "furthest aside m"
 BEGIN, END = "<!-- survival:begin -->", "<!-- survival:end -->"
 HELD_OUT = 70_000  # seeds from here on are never trained with
 SETTLED = 3.0  # s before a push or a change of speed
+POSTURE_TIME = 4.0  # s
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing to survive. start: range of world x (m). speeds: (m/s) at the start and, if two, from SETTLED on."""
+    """One thing to survive. start: range of world x (m). speeds: (m/s) at the start and, if two, from SETTLED on.
+
+    postures: what is asked in turn, every POSTURE_TIME anew and at last for good, of people who do not walk.
+    """
 
     name: str
     terrain: Terrain = LEVEL
@@ -46,6 +51,7 @@ class Condition:
     seconds: float | None = None
     goal: float = 97.0
     impairments: tuple[Impairment, ...] = ()
+    postures: tuple[str, ...] = ()
 
 
 def _flight(rise: float, tread: float, count: int = 30) -> Terrain:
@@ -79,18 +85,25 @@ def conditions() -> list[Condition]:
     for kind in KINDS:
         ill = (Impairment(kind=kind, severity=0.5),)
         out.append(Condition(f"{kind} 0.5", speeds=(0.9,), goal=90.0, impairments=ill))
+    for name, asked in (("stand", ("stand",)), ("sit to stand", ("sit", "stand")), ("stand to sit", ("stand", "sit")),
+                        ("sit and rise and sit", ("sit", "stand", "sit", "stand", "sit")),
+                        ("squat and rise", ("stand", "squat", "stand"))):  # fmt: skip
+        out.append(Condition(name, speeds=(0.0,), postures=asked))
     return out
 
 
 def survive(condition: Condition, starts: int, seconds: float) -> dict[str, float]:
     """Share that stays up (%), median time of falls (s), and drift of those who stay up."""
     device = find_device("hip_knee_ankle")
-    task = GaitTask(name="survival", reference="walk", mode="walk", speed=(1.2, 1.2), devices={device.name: starts},
-                    assist_probability=0.0, start_on_way=0.0, speed_change_every_s=1e9)  # fmt: skip
+    gait = "stand" if condition.postures else "walk"
+    task = GaitTask(name="survival", reference=gait, mode=gait, speed=(1.2, 1.2), devices={device.name: starts},
+                    postures=condition.postures[:1] or ("stand",), assist_probability=0.0, start_on_way=0.0,
+                    speed_change_every_s=1e9, posture_change_every_s=1e9)  # fmt: skip
+    asked = [POSTURES.index(name) for name in condition.postures]
     rng = np.random.default_rng(HELD_OUT)
     people = [(s, condition.terrain, condition.impairments) for s in sample_subjects(starts, HELD_OUT)]
     batch = GaitBatch(task, device, people, rng)
-    network = load_policy("walk").network
+    network = load_policy(gait).network
     for i in range(starts):
         batch.start(i, condition.speeds[0], float(rng.uniform(*condition.start)))
     limit = condition.seconds or seconds
@@ -105,6 +118,8 @@ def survive(condition: Condition, starts: int, seconds: float) -> dict[str, floa
         batch.push[:, :2], batch.push_left[:] = (condition.push if pushed else (0.0, 0.0)), 1.0
         if len(condition.speeds) > 1 and now >= SETTLED:
             batch.state[:, WANTED] = condition.speeds[1]
+        if asked:
+            batch.state[:, GOAL] = asked[min(len(asked) - 1, int(now / POSTURE_TIME))]
         batch.step(actions)
         fell[batch.fallen & np.isinf(fell)] = now
         if not np.isinf(fell).any():

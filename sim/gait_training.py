@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from torch.optim.swa_utils import AveragedModel
 
 from ..controllers.device import DeviceDescription
 from .gait_env import GaitVecEnv
@@ -20,6 +21,9 @@ from .nervous import POLICY_PERIOD
 from .policy import GaitPolicy
 
 CHECKPOINT_EVERY = 500_000  # steps
+AVERAGED = (
+    0.3  # of the last stage's steps: the shipped weights are the mean over these (Izmailov 2018, arXiv:1803.05407)
+)
 
 
 def train_gait(
@@ -39,17 +43,19 @@ def train_gait(
     checkpoint = out / "checkpoint.zip"
     model: PPO | None = None
     begun = PPO.load(checkpoint, device="cpu").num_timesteps if resume and checkpoint.exists() else 0
-    log = _Log(out, sum(stage.steps for stage in task.stages()), threads)
+    stages = task.stages()
+    total = sum(stage.steps for stage in stages)
+    log = _Log(out, total, total - round(AVERAGED * stages[-1].steps), threads)
     end = 0
     try:
-        for number, stage in enumerate(task.stages()):
+        for number, stage in enumerate(stages):
             end += stage.steps
             if begun >= end:
                 continue
             env = GaitVecEnv(stage, devices, seed + number, threads)
             if begun or number:
                 # The keys of this stage are laid over those of the one before.
-                model = PPO.load(checkpoint, env=env, device="cpu", **_settings(stage))
+                model = PPO.load(checkpoint, env=env, device="cpu", **_settings(stage, end))
             else:
                 model = _new_model(stage, env, seed)
             log.stage, log.episode_s = number, stage.episode_s
@@ -57,22 +63,24 @@ def train_gait(
             log.save(model)
     except KeyboardInterrupt:
         log.console.print("[yellow]stopped; go on with --resume")
+    target = out / "policy.npz"
     if model is None:
+        if target.exists():  # nothing was left to learn
+            return target
         model = PPO.load(checkpoint, device="cpu")
     log.save(model)
-    target = out / "policy.npz"
-    policy_of(model, task.name).save(target)
+    policy_of(log.mean.module if log.mean else actor_of(model), task.name).save(target)
     return target
 
 
-def _settings(task: GaitTask) -> dict[str, Any]:
-    """The settings of PPO that may change from stage to stage."""
+def _settings(task: GaitTask, end: int) -> dict[str, Any]:
+    """The settings of PPO that may change from stage to stage. end: steps of the run at the end of this stage."""
     ppo = task.ppo
     return {
         "n_steps": ppo.n_steps,
         "batch_size": ppo.batch_size,
         "n_epochs": ppo.n_epochs,
-        "learning_rate": Decay(ppo.learning_rate, ppo.final_learning_rate),
+        "learning_rate": Decay(ppo.learning_rate, ppo.final_learning_rate, task.steps / end),
         "gamma": ppo.gamma,
         "gae_lambda": ppo.gae_lambda,
         "target_kl": ppo.target_kl,
@@ -85,7 +93,7 @@ def _new_model(task: GaitTask, env: GaitVecEnv, seed: int) -> PPO:
     model = PPO(
         "MlpPolicy",
         env,
-        **_settings(task),
+        **_settings(task, task.steps),
         clip_range=ppo.clip_range,
         policy_kwargs={
             "net_arch": {"pi": [ppo.hidden] * 2, "vf": [ppo.hidden] * 2},
@@ -102,20 +110,27 @@ def _new_model(task: GaitTask, env: GaitVecEnv, seed: int) -> PPO:
 
 
 class Decay:
-    """Learning rate falling linearly over the run; a class, so that checkpoints can hold it."""
+    """Learning rate falling linearly over a stage; a class, so that checkpoints can hold it.
 
-    def __init__(self, first: float, last: float) -> None:
-        self.first, self.last = first, last
+    share: of the steps from the beginning of the run to the end of the stage, those that belong to the stage.
+    """
+
+    def __init__(self, first: float, last: float, share: float = 1.0) -> None:
+        self.first, self.last, self.share = first, last, share
 
     def __call__(self, remaining: float) -> float:
-        """The rate when this share of the run remains."""
-        return self.last + (self.first - self.last) * max(0.0, remaining)
+        """The rate when this share of the steps up to the end of the stage remains."""
+        return self.last + (self.first - self.last) * min(1.0, max(0.0, remaining / self.share))
 
 
-def policy_of(model: PPO, gait: str) -> GaitPolicy:
-    """The deterministic actor of a trained model."""
-    policy: Any = model.policy
-    extractor, head = policy.mlp_extractor.policy_net, policy.action_net
+def actor_of(model: Any) -> torch.nn.ModuleList:
+    """The hidden layers and the head of a model's deterministic actor."""
+    return torch.nn.ModuleList([model.policy.mlp_extractor.policy_net, model.policy.action_net])
+
+
+def policy_of(actor: Any, gait: str) -> GaitPolicy:
+    """What an actor has learnt, to be saved."""
+    extractor, head = actor
     layers = [extractor[0], extractor[2], head]
     return GaitPolicy(
         gait=gait,
@@ -125,13 +140,14 @@ def policy_of(model: PPO, gait: str) -> GaitPolicy:
 
 
 class _Log(BaseCallback):
-    """Writes ``log.csv``, the progress line and checkpoints, over all stages of a run."""
+    """Writes ``log.csv``, the progress line and checkpoints, and averages the weights of the run's end."""
 
     FIELDS = ("stage", "steps", "wall_s", "steps_per_s", "episode_s", "episode_reward", "whole", "log_std")
 
-    def __init__(self, out: Path, total: int, threads: int) -> None:
+    def __init__(self, out: Path, total: int, average_from: int, threads: int) -> None:
         super().__init__()
-        self.out, self.total, self.threads = out, total, threads
+        self.out, self.total, self.average_from, self.threads = out, total, average_from, threads
+        self.mean: AveragedModel | None = None
         self.stage, self.episode_s = 0, 10.0
         self.console = Console()
         self.episodes: list[dict[str, Any]] = []
@@ -156,6 +172,9 @@ class _Log(BaseCallback):
     def _on_rollout_start(self) -> None:
         # The threads of torch wait by spinning, which would take the cores from the physics.
         torch.set_num_threads(1)
+        if self.num_timesteps > self.average_from:
+            self.mean = self.mean or AveragedModel(actor_of(self.model))
+            self.mean.update_parameters(actor_of(self.model))
 
     def _on_rollout_end(self) -> None:
         torch.set_num_threads(self.threads)

@@ -33,6 +33,7 @@ COLUMNS = 7
 WIDTH = 6.0  # m
 UNLIMITED = 1000.0  # m of floor before and after
 BASE = 0.5  # m, how far the boxes reach below the lowest surface
+LANDING = 1.0  # m of level ground between stairs: people step off the one before they measure out the next
 OVERLAP = 1.0  # m, the most that two surfaces run on below each other where the way bends up
 
 
@@ -107,6 +108,12 @@ class Terrain(Config):
             kinds = {one.kind, other.kind}
             if "stairs" in kinds and "level" not in kinds:
                 raise ValueError(f"sections {i} and {i + 1}: {one.kind} and {other.kind} need a level section between")
+        for i, (one, between, other) in enumerate(
+            zip(self.sections, self.sections[1:], self.sections[2:], strict=False)
+        ):
+            if one.kind == other.kind == "stairs" and isinstance(between, Level) and between.length_m < LANDING:
+                short = f"a landing between stairs of {between.length_m:g} m; it needs at least {LANDING:g} m"
+                raise ValueError(f"section {i + 1}: {short}")
         return self
 
     def rows(self) -> FloatArray:

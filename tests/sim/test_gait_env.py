@@ -11,7 +11,7 @@ from exotwin.sim.balance import euler_angles
 from exotwin.sim.gait_env import ASTRAY, IMPAIRED_SPEED, GaitVecEnv, HumanGaitEnv
 from exotwin.sim.gait_plan import CYCLE, FIRST, LAST, STRIDE
 from exotwin.sim.gait_task import GaitTask, load_gait_task
-from exotwin.sim.gait_training import policy_of, train_gait
+from exotwin.sim.gait_training import actor_of, policy_of, train_gait
 from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD
 from exotwin.sim.person import Subject
 from exotwin.sim.policy import act, load_policy
@@ -232,11 +232,36 @@ def test_ppo_learns_checkpoints_and_goes_on(tmp_path):
     target = train_gait(task, DEVICES, tmp_path, threads=1)
     model = PPO.load(tmp_path / "checkpoint.zip", device="cpu")
     assert model.num_timesteps == 128 + 256
+    # Of the steps up to the end of the stage, a third was done when it began.
+    rate, ppo = model.learning_rate, task.ppo
+    assert rate(1.0 - 128 / 384) == pytest.approx(ppo.learning_rate)
+    assert rate(0.5 * (1.0 - 128 / 384)) == pytest.approx(0.5 * (ppo.learning_rate + ppo.final_learning_rate))
+    assert rate(0.0) == pytest.approx(ppo.final_learning_rate)
     assert target.exists()
     assert (tmp_path / "log.csv").exists()
     longer = task.model_copy(update={"steps": 512})
     train_gait(longer, DEVICES, tmp_path, resume=True, threads=1)
     assert PPO.load(tmp_path / "checkpoint.zip", device="cpu").num_timesteps == 128 + 512
+
+
+def test_the_policy_is_the_mean_over_the_end_of_the_run(tmp_path, monkeypatch):
+    from torch.optim.swa_utils import AveragedModel
+
+    seen, update = [], AveragedModel.update_parameters
+
+    def watched(self, actor):
+        seen.append(actor[1].weight.detach().numpy().copy())
+        update(self, actor)
+
+    monkeypatch.setattr(AveragedModel, "update_parameters", watched)
+    task = small_task(steps=2560)
+    learnt = load_policy(train_gait(task, DEVICES, tmp_path, threads=1))
+    assert len(seen) == 5  # of 20 rollouts, those that begin after 70 %
+    assert np.abs(seen[0] - seen[-1]).max() > 1e-6
+    np.testing.assert_allclose(learnt.weights[-1], np.mean(seen, axis=0), atol=1e-6)
+    # Nothing is left to learn: the mean stays.
+    again = load_policy(train_gait(task, DEVICES, tmp_path, resume=True, threads=1))
+    np.testing.assert_array_equal(again.weights[-1], learnt.weights[-1])
 
 
 def test_compiled_policy_acts_like_the_one_learnt(tmp_path):
@@ -245,7 +270,7 @@ def test_compiled_policy_acts_like_the_one_learnt(tmp_path):
 
     env = GaitVecEnv(small_task(), DEVICES, seed=0)
     model = PPO("MlpPolicy", env, policy_kwargs={"net_arch": [16, 16], "activation_fn": _elu()}, device="cpu", seed=1)
-    policy_of(model, "walk").save(tmp_path / "policy.npz")
+    policy_of(actor_of(model), "walk").save(tmp_path / "policy.npz")
     network = load_policy(tmp_path / "policy.npz").network
     rng = np.random.default_rng(0)
     for observation in rng.uniform(-5.0, 5.0, (20, N_OBSERVATIONS)):

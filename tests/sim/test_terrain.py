@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from exotwin.controllers.config import parse_yaml
 from exotwin.sim.terrain import (
+    LANDING,
     LEVEL,
     UNLIMITED,
     WIDTH,
@@ -34,6 +35,7 @@ def metres(low, high):
 
 
 levels = st.builds(Level, length_m=metres(0.2, 4.0))
+landings = st.builds(Level, length_m=metres(LANDING, 4.0))
 hundredths = st.integers(-1500, 1500).map(lambda n: n / 100.0)
 ramps = st.builds(Ramp, slope_deg=hundredths, length_m=metres(0.2, 6.0))
 stairs = st.builds(
@@ -50,7 +52,9 @@ def terrains(draw):
     kept = []
     for section in sections:
         if kept and "stairs" in {kept[-1].kind, section.kind} and "level" not in {kept[-1].kind, section.kind}:
-            kept.append(draw(levels))
+            kept.append(draw(landings))
+        elif kept and kept[-1].kind == "stairs":
+            section = draw(landings)
         kept.append(section)
     return Terrain(kept)
 
@@ -278,6 +282,10 @@ def test_a_terrain_may_be_a_file(tmp_path):
         ("section: []", "did you mean 'sections'"),
         ("sections: [{kind: stairs}, {kind: stairs, rise_m: -0.165}]", "0 and 1: stairs and stairs need a level"),
         ("sections: [{kind: stairs}, {kind: ramp, slope_deg: 2, length_m: 1}]", "stairs and ramp need a level"),
+        (
+            "sections: [{kind: stairs}, {kind: level, length_m: 0.8}, {kind: stairs}]",
+            r"section 1: a landing between stairs of 0\.8 m; it needs at least 1 m",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(text, message):
