@@ -171,7 +171,7 @@ class GaitBatch:
         new = self.rng.random(n) < POLICY_PERIOD / task.push_every_s
         for i in np.flatnonzero(new & (task.push_n[1] > 0.0)):
             force, angle = self.rng.uniform(*task.push_n), self.rng.uniform(0.0, 2.0 * np.pi)
-            self.push[i] = force * np.array([np.cos(angle), np.sin(angle), 0.0])
+            self.push[i] = force * np.array([np.cos(angle), 0.7 * np.sin(angle), 0.0])
             self.push_left[i] = task.push_s
         for i in np.flatnonzero(self.rng.random(n) < POLICY_PERIOD / 0.7):
             if np.any(self.gain[i]):

@@ -58,9 +58,6 @@ from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
 STRIDE, FIRST, CYCLE, LAST = 0, 1, 2, 3
 ACCELERATION, BRAKING = 0.4, 0.6  # m/s^2, the most a walker changes speed by on the way (chosen)
 FOLLOW = 0.35  # m/s, how far the plan's speed may be from the body's (chosen): who is stopped does not stride out
-# Times the slope: a climb is walked that much more slowly than level ground, and the plan is that much less ahead of
-# who cannot keep up (chosen; by 18 % at 10 deg, where hikers slow down by 46 %: Tobler 1993, NCGIA report 93-1).
-CLIMB, UPHILL = 1.25, 12.0
 TRIMMED = 1.1  # of the slowest cell's speed; no correction of a lasting speed error plans slower (chosen: people fall)
 SLOWEST = 0.6  # of the slowest cell's speed; strides do not get slower (chosen)
 SIGHT = 4.0  # m, from where steps are measured out to stairs
@@ -262,12 +259,10 @@ def _choose_speed(body: Any, state: Any) -> None:
     """Speed of the coming stride; measured out before stairs. May turn the stride into the first step on them."""
     slowest, fastest = SLOWEST * body.speeds[0], body.speeds[-1]
     trimmed = max(state[WANTED] + state[TRIM], min(state[WANTED], TRIMMED * body.speeds[0]))
-    climb = max(0.0, state[GRADE])
-    wanted = min(fastest, max(slowest, trimmed / (1.0 + CLIMB * climb)))
+    wanted = min(fastest, max(slowest, trimmed))
     time = stride_length(body, state[SPEED]) / state[SPEED]
     speed = min(max(wanted, state[SPEED] - BRAKING * time), state[SPEED] + ACCELERATION * time)
-    ahead = FOLLOW / (1.0 + UPHILL * climb)
-    speed = min(max(speed, state[VELOCITY] - FOLLOW), state[VELOCITY] + ahead)
+    speed = min(max(speed, state[VELOCITY] - FOLLOW), state[VELOCITY] + FOLLOW)
     speed = min(fastest, max(slowest, speed))
     state[BOUND] = 0.0
     i = _stairs_ahead(body, state[FOOT_X] - 0.05)

@@ -57,7 +57,6 @@ from .state import (
     FOOT_X,
     GRADE,
     GROUND,
-    HABIT,
     KIND,
     LANE,
     LOOK_RIGHT,
@@ -88,9 +87,6 @@ N_ACTIONS = CONTROLLED + 1
 N_OBSERVATIONS = 81
 RESIDUAL = 0.3  # rad per unit of action
 PACE = 0.2  # relative change of the phase rate per unit of action
-# Who strides freely can hurry a step or dwell on it; for longer than this (s) the speed sets the rhythm, unless the
-# body runs ahead of the plan, by this far (m) wholly (chosen): downhill the feet must keep up with it.
-HABITUAL, RUN_AHEAD = 2.0, 0.2
 ACTION_LIMIT = 2.0
 DRIFT_TIME = 4.0  # s; how long a striding person remembers being behind or ahead of the plan
 PACE_TIME = 3.0  # s; how fast the person corrects a lasting difference from the wanted speed (chosen)
@@ -104,9 +100,9 @@ SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
 STIFFNESS = np.array([300.0, 300.0, 90.0, 390.0, 180.0, 0.0])
 DAMPING = np.array([15.0, 15.0, 4.0, 11.0, 5.0, 0.0])
-# Trust of the muscle solution in each joint's torque (chosen); hip rotation has a spring and no muscle of its own, and
-# what the others can turn it by keeps a walker's heading on stairs. The toes are passive.
-RECRUIT = np.array([1.0, 1.0, 0.4, 1.0, 1.0, 0.0])
+# Trust of the muscle solution in each joint's torque; hip rotation has a spring and no muscle of its own, the toes are
+# passive.
+RECRUIT = np.array([1.0, 1.0, 0.1, 1.0, 1.0, 0.0])
 
 
 @compiled
@@ -147,11 +143,7 @@ def moment_arms(pointers: Any, body: Any, arms: Any) -> None:
 @compiled
 def _pace(qpos: Any, qvel: Any, body: Any, state: Any, action: Any, work: Any) -> float:
     """How fast the clock of the gait runs, over its own pace."""
-    lasting = 0.0
-    if state[BOUND] == 0.0:
-        ahead = max(0.0, qpos[0] - planned_x(state, work))
-        lasting = state[HABIT] * max(0.0, 1.0 - ahead / RUN_AHEAD)
-    return (1.0 + PACE * (action[CONTROLLED] - lasting)) * entrain(qpos, qvel, body, state, work)
+    return (1.0 + PACE * action[CONTROLLED]) * entrain(qpos, qvel, body, state, work)
 
 
 @compiled
@@ -272,7 +264,6 @@ def advance(
             foot_forces(functions, pointers, body, work.foot_force)
         pace = _pace(qpos, qvel, body, state, action, work)
         move_on(body, state, qpos[0], qvel[0], dt * pace, work)
-        state[HABIT] += (action[CONTROLLED] - state[HABIT]) * dt / HABITUAL
         if len(exo.joint):
             for i in range(len(exo.joint)):
                 exo.velocity[i] = qvel[exo.dof[i]]

@@ -8,12 +8,12 @@ from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, LANDING, WAITI
 from exotwin.sim.batch import settle
 from exotwin.sim.body import Embodiment
 from exotwin.sim.bridge import functions
-from exotwin.sim.nervous import CONTROLLED, HABITUAL, PACE, advance, forward
+from exotwin.sim.nervous import advance, forward
 from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
 from exotwin.sim.reference import load_reference
 from exotwin.sim.runlog import RunLog
-from exotwin.sim.state import BOUND, HABIT, PHASE, STRIDE_TIME
+from exotwin.sim.state import BOUND, PHASE
 from exotwin.sim.terrain import Level, Stairs, Terrain
 from exotwin.sim.truth import BLOCKS
 from hypothesis import given
@@ -153,31 +153,6 @@ def test_the_clock_waits_for_the_foot_that_is_due_to_land(person, start, leads):
     assert pace(due, 0.0) == WAITING < 1.0
     assert pace(due, 0.1 * weight) == 1.0
     assert pace(start + 0.6 * LANDING, 0.0) == 1.0
-
-
-@pytest.mark.parametrize("action", [-1.0, 2.0])
-def test_free_strides_hurry_for_a_moment_only_and_stairs_for_as_long_as_it_takes(person, action):
-    """The clock under a pace action that is new, and under one that has lasted."""
-
-    def gone(x, habit):
-        person.place(0.3, 1.2, x=x)
-        person.action[:] = 0.0
-        person.action[CONTROLLED] = action
-        person.state[HABIT] = habit
-        args = (person.pointers, person.body, person.exo, person.state, person.action)
-        settle(FUNCTIONS, *args, person.work)
-        advance(FUNCTIONS, *args, np.zeros(0), person.work, 5)
-        person.action[:] = 0.0
-        return (person.state[PHASE] - 0.3) * person.state[STRIDE_TIME] / 0.01, person.state[HABIT]
-
-    fresh, habit = gone(0.0, 0.0)
-    assert fresh == pytest.approx(1.0 + PACE * action, rel=0.01)
-    assert habit == pytest.approx(action * (1.0 - np.exp(-0.01 / HABITUAL)), rel=0.01)
-    lasting, kept = gone(0.0, action)
-    assert lasting == pytest.approx(1.0, rel=0.01)
-    assert kept == pytest.approx(action)
-    on_stairs = gone(STAIRS_AT + 0.6, action)[0] / gone(STAIRS_AT + 0.6, 0.0)[0]
-    assert on_stairs == pytest.approx(1.0, rel=1e-3)
 
 
 @pytest.mark.parametrize("device", [None, "hip_knee_ankle"])
