@@ -115,7 +115,7 @@ class Decay:
     share: of the steps from the beginning of the run to the end of the stage, those that belong to the stage.
     """
 
-    def __init__(self, first: float, last: float, share: float = 1.0) -> None:
+    def __init__(self, first: float, last: float, share: float) -> None:
         self.first, self.last, self.share = first, last, share
 
     def __call__(self, remaining: float) -> float:
@@ -173,8 +173,9 @@ class _Log(BaseCallback):
         # The threads of torch wait by spinning, which would take the cores from the physics.
         torch.set_num_threads(1)
         if self.num_timesteps > self.average_from:
-            self.mean = self.mean or AveragedModel(actor_of(self.model))
-            self.mean.update_parameters(actor_of(self.model))
+            actor = actor_of(self.model)
+            self.mean = self.mean or AveragedModel(actor)
+            self.mean.update_parameters(actor)
 
     def _on_rollout_end(self) -> None:
         torch.set_num_threads(self.threads)

@@ -33,7 +33,7 @@ COLUMNS = 7
 WIDTH = 6.0  # m
 UNLIMITED = 1000.0  # m of floor before and after
 BASE = 0.5  # m, how far the boxes reach below the lowest surface
-LANDING = 1.0  # m of level ground between stairs: people step off the one before they measure out the next
+LANDING = 1.0  # m between stairs: people step off the one before they measure out the next
 OVERLAP = 1.0  # m, the most that two surfaces run on below each other where the way bends up
 
 
@@ -108,12 +108,11 @@ class Terrain(Config):
             kinds = {one.kind, other.kind}
             if "stairs" in kinds and "level" not in kinds:
                 raise ValueError(f"sections {i} and {i + 1}: {one.kind} and {other.kind} need a level section between")
-        for i, (one, between, other) in enumerate(
-            zip(self.sections, self.sections[1:], self.sections[2:], strict=False)
-        ):
-            if one.kind == other.kind == "stairs" and isinstance(between, Level) and between.length_m < LANDING:
-                short = f"a landing between stairs of {between.length_m:g} m; it needs at least {LANDING:g} m"
-                raise ValueError(f"section {i + 1}: {short}")
+        rows = self.rows()
+        for a, b in pairwise(np.flatnonzero(rows[:, COUNT]).tolist()):
+            gap = float(rows[b, X0] - rows[a, X1])
+            if gap < LANDING - 1e-9:
+                raise ValueError(f"sections {a} and {b}: stairs {gap:g} m apart; they need at least {LANDING:g} m")
         return self
 
     def rows(self) -> FloatArray:

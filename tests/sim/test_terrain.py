@@ -52,9 +52,9 @@ def terrains(draw):
     kept = []
     for section in sections:
         if kept and "stairs" in {kept[-1].kind, section.kind} and "level" not in {kept[-1].kind, section.kind}:
+            kept.append(draw(levels))
+        if section.kind == "stairs" and any(earlier.kind == "stairs" for earlier in kept):
             kept.append(draw(landings))
-        elif kept and kept[-1].kind == "stairs":
-            section = draw(landings)
         kept.append(section)
     return Terrain(kept)
 
@@ -284,7 +284,11 @@ def test_a_terrain_may_be_a_file(tmp_path):
         ("sections: [{kind: stairs}, {kind: ramp, slope_deg: 2, length_m: 1}]", "stairs and ramp need a level"),
         (
             "sections: [{kind: stairs}, {kind: level, length_m: 0.8}, {kind: stairs}]",
-            r"section 1: a landing between stairs of 0\.8 m; it needs at least 1 m",
+            r"sections 0 and 2: stairs 0\.8 m apart; they need at least 1 m",
+        ),
+        (
+            "sections: [{kind: stairs}, {kind: level, length_m: 0.4}, {kind: level, length_m: 0.5}, {kind: stairs}]",
+            r"sections 0 and 3: stairs 0\.9 m apart; they need at least 1 m",
         ),
     ],
 )
