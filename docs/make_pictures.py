@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from exotwin.scenarios.catalogue import find_device
 from exotwin.sim.impairments import Impairment
-from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
 from exotwin.sim.rendering import render_picture, render_strip
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.seat import seat_place
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import LEVEL, load_terrain
 from exotwin.sim.truth import BLOCKS
 

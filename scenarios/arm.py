@@ -16,11 +16,11 @@ from ..controllers.profile import MeanProfile, ProfileEstimator
 from ..controllers.protocols import Controller, ModeEstimate, TorqueEstimator
 from ..controllers.safety import SafetyConfig
 from ..controllers.stack import ControllerStack, ZeroController
-from ..sim.person import Subject
 from ..sim.plant import Plant
 from ..sim.recording import Recording
 from ..sim.runlog import RunLog
 from ..sim.sensors.ultrasound import Scan
+from ..sim.subjects import Subject
 from ..sim.truth import BLOCKS
 from .catalogue import find_bundle, profile_path
 from .scenario import RUN_OUT_M, Arm, Scenario

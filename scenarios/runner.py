@@ -15,10 +15,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ..controllers.device import JOINTS
 from ..sim.body import SIDED_MUSCLES, Embodiment
 from ..sim.compiled import is_fresh
-from ..sim.person import Subject
 from ..sim.plant import Plant
 from ..sim.reference import ANGLE
 from ..sim.runlog import VIDEO_EVERY
+from ..sim.subjects import Subject
 from .arm import ArmLoop, ArmRun
 from .catalogue import find_device
 from .comparison import compare

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from ..controllers.device import JOINTS, MUSCLES
 from ..controllers.interface import closest
-from .person import KNEE_IN_FEMUR, KNEE_IN_TIBIA, _source, build_person
+from .person import build_person
+from .proportions import KNEE_IN_FEMUR, KNEE_IN_TIBIA, source_model
 from .subjects import GRAVITY, SOURCE_STATURE, THIGH_SHARE, Subject
 
 FloatArray = NDArray[np.float64]
@@ -179,7 +180,7 @@ class SourceLeg:
     """The source's right leg with every coupled coordinate exactly on its equality polynomial."""
 
     def __init__(self) -> None:
-        self.model = _source()[1]
+        self.model = source_model()[1]
         self.data = mujoco.MjData(self.model)
         self._tendon = [self.model.actuator(f"{muscle}_r").trnid[0] for muscle in MUSCLES]
         self._couplings = np.flatnonzero(self.model.eq_type == mujoco.mjtEq.mjEQ_JOINT)
@@ -221,7 +222,7 @@ def gait2392() -> dict[tuple[str, str], FloatArray]:
 def source_body() -> Subject:
     """A man with the source's lengths, whose thigh is long beside its shank."""
     thigh = float(np.linalg.norm(KNEE_IN_FEMUR))
-    shank = float(np.linalg.norm(_source()[1].body("talus_r").pos - KNEE_IN_TIBIA))
+    shank = float(np.linalg.norm(source_model()[1].body("talus_r").pos - KNEE_IN_TIBIA))
     share = thigh / (thigh + shank)
     return Subject("source", height_m=SOURCE_STATURE, thigh_ratio=share / THIGH_SHARE["male"])
 

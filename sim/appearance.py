@@ -17,9 +17,10 @@ from ..controllers.device import SIDES, DeviceDescription, Shape
 from .body import SIDED_MUSCLES
 from .exo import PREFIX, attach_device
 from .muscle_paths import SPECIFIC_TENSION
-from .person import Subject, build_person
+from .person import build_person
 from .scenery import add_scenery
 from .seat import add_seat_box
+from .subjects import Subject
 from .terrain import LEVEL, Terrain
 
 FloatArray = NDArray[np.float64]

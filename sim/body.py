@@ -19,12 +19,13 @@ from .exo import DriveTables, actuator_step_parameters, align_device, attach_dev
 from .gait_plan import planned, refer, see_ground, shape, start_at
 from .impairments import SPASTIC_GAIN, Effects, Impairment, effects, impair_model
 from .nervous import DAMPING, N_ACTIONS, N_JOINTS, N_MUSCLES, N_OBSERVATIONS, RECRUIT, SEEN, STIFFNESS
-from .person import Subject, build_person
+from .person import build_person
 from .posture_plan import STAND, start_posture
 from .reference import AHEAD, ANGLE, CHANNELS, LEFT, LIST, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT, Reference
 from .reflexes import REFLEX_SIZE, spinal_table
 from .seat import add_seat, place_seat, stand_on_feet
 from .state import ADAPTATION, DELAY, GRADE, PHASE, SPEED, STATE_SIZE, STRIDE_TIME, VELOCITY, WANTED
+from .subjects import Subject
 from .terrain import LEVEL, Terrain, add_terrain
 
 SIDED_MUSCLES = tuple(f"{muscle}_{side}" for side in SIDES for muscle in MUSCLES)

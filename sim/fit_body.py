@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..controllers.device import JOINTS, SIDES
-from .person import SOURCE_STATURE, Subject, build_person
+from .person import build_person
+from .subjects import SOURCE_STATURE, Subject
 
 FloatArray = NDArray[np.float64]
 

@@ -20,10 +20,10 @@ from .bridge import functions
 from .gait_task import GaitTask, load_gait_task
 from .impairments import Impairment
 from .nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD, observe
-from .person import Subject
 from .posture_plan import POSTURES, STAND
 from .reference import Reference, load_reference
 from .state import DELAY, GOAL, NEXT_LANE, STATE_SIZE, WANTED
+from .subjects import Subject
 from .terrain import LEVEL, Terrain
 
 CONTROL_RATE_HZ = 200.0

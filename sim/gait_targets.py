@@ -16,7 +16,7 @@ from scipy.interpolate import PchipInterpolator
 from .exchange.sto import read_table
 from .motion import Targets, Weights
 from .motion_splines import HALF, FloatArray
-from .person import SOURCE_STATURE
+from .subjects import SOURCE_STATURE
 
 PERCENT = np.arange(2 * HALF) / (2 * HALF) * 100.0
 # Adults of the published curves are taken as 1.70 m tall; lengths go with stature, speeds with its root.

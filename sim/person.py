@@ -1,28 +1,22 @@
 """The person: myo-sim's reduced legs, mended and scaled to a subject, as an editable MuJoCo model.
 
-This is the one place that knows the source model; everything else sees DESIGN.md's joints, signs and frames.
+The source is known here, in `person_muscles` and in `proportions`; everything else sees DESIGN.md's joints, signs and
+frames.
 """
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import mujoco
 import numpy as np
 
-from ..controllers.device import JOINTS, MUSCLES, SIDES
-from .muscle_paths import FIBRES, FITTED, PASSIVE, STRENGTH, WRAPPED, Branch
+from ..controllers.device import JOINTS, SIDES
+from .person_muscles import add_muscles
+from .proportions import KNEE_IN_FEMUR, KNEE_IN_TIBIA, SEGMENTS, mirrored, segment_origins, segment_sizes, source_model
 from .segments import Mass, foot_segment, limb_segment, pelvis_segment, upper_body, without
-from .subjects import LEG_SHARE, SOURCE_STATURE, Subject
+from .subjects import Subject
 
-SEGMENTS = ("femur", "tibia", "talus", "calcn", "toes")
-
-# Fixed knee hinge fitted to the source's translating knee over 0-100 deg (tibia origin within 0.86 mm rms), m.
-KNEE_IN_FEMUR = np.array([-0.009675, -0.40747, 0.0])
-KNEE_IN_TIBIA = np.array([-0.00454, -0.01285, 0.0])
-
-ANKLE_HEIGHT = 0.04195  # m, ankle over the centres of the contact spheres, of the source
 HEEL = np.array([-0.02, 0.02, 0.0])  # m; back of the heel, at the height of the foot's centre, in the calcaneus; chosen
 
 # Ranges (rad). Hip extension 30 and dorsiflexion 35 deg, as people need for fast walking and stairs; the knee may
@@ -63,11 +57,6 @@ MIRRORED_AXES = ("hip_adduction", "hip_rotation")
 LORDOSIS = np.deg2rad(9.0)
 LUMBOSACRAL = np.array([-0.096, 0.014, 0.0])
 
-# Tendons are rigid here. At push-off the Achilles tendon takes up most of the calf's shortening and its fascicles
-# shorten slowly (Ishikawa 2005, J Appl Physiol 99:603; Lichtwark & Wilson 2006, J Exp Biol 209:4379): without the
-# stretch, twice the greatest shortening velocity leaves these muscles their force (factor chosen).
-QUICK = {"soleus": 2.0, "gastroc": 2.0}
-
 FOOT_RADIUS = 0.02
 # Contact time constant (s) and damping ratio: body weight on both feet sinks 4 mm, like heel pad and shoe.
 CONTACT = [0.02, 1.0]
@@ -85,21 +74,13 @@ FOOT_SPHERES: dict[str, tuple[tuple[float, float, float], ...]] = {
 }
 
 
-@functools.cache
-def _source() -> tuple[mujoco.MjSpec, mujoco.MjModel]:
-    import myo_sim
-
-    spec = myo_sim.load_spec("myolegs26")
-    return spec, spec.compile()
-
-
 def build_person(subject: Subject, visual: bool = False) -> mujoco.MjSpec:
     """An uncompiled model of the subject without a floor: 18 coordinates, 26 muscles, sphere feet.
 
     The free joint `root` sits at the pelvis origin with its frame along the world's. visual adds the bones, which
     weigh and touch nothing. Body frames: x forward, y up, z right.
     """
-    source = _source()[1]
+    source = source_model()[1]
     spec = mujoco.MjSpec()
     spec.modelname = "person"
     spec.compiler.degree = False
@@ -116,65 +97,19 @@ def build_person(subject: Subject, visual: bool = False) -> mujoco.MjSpec:
     root.mass = 0.0
     pelvis = root.add_body(name="pelvis", quat=[np.sqrt(0.5), np.sqrt(0.5), 0, 0])
     pelvis.add_site(name="pelvis")
-    sizes = _sizes(subject)
+    sizes = segment_sizes(subject)
     back, joint = np.array([np.cos(LORDOSIS / 2), 0, 0, np.sin(LORDOSIS / 2)]), np.zeros(3)
     lumbosacral = sizes["pelvis"] * LUMBOSACRAL
     mujoco.mju_rotVecQuat(joint, lumbosacral, back)
     # The torso's frame is the pelvis' turned about the lumbosacral joint.
     torso = pelvis.add_body(name="torso", pos=lumbosacral - joint, quat=back)
-    _add_trunk_inertia(subject, pelvis, torso, _origins(source, sizes, "r")["femur"])
+    _add_trunk_inertia(subject, pelvis, torso, segment_origins(source, sizes, "r")["femur"])
     for side in SIDES:
         _add_leg(spec, pelvis, subject, source, sizes, side)
-        _add_muscles(spec, subject, source, sizes, side)
+        add_muscles(spec, subject, source, sizes, side)
     if visual:
         _add_bones(spec, sizes)
     return spec
-
-
-def _mirror(vector: Any, side: str) -> np.ndarray:
-    out = np.array(vector, dtype=float)
-    if side == "l":
-        out[2] = -out[2]
-    return out
-
-
-def _position(source: mujoco.MjModel, body: str) -> np.ndarray:
-    return np.array(source.body(body).pos)
-
-
-def _sizes(subject: Subject) -> dict[str, np.ndarray]:
-    """Each segment's lengths over the source's, along x, y, z.
-
-    Hip and sole are `scale` apart whatever the proportions, so that a reference gait fits after scaling.
-    """
-    s, foot = subject.scale, subject.foot_scale
-    thigh, shank = _thigh_and_shank()
-    both = s * (thigh + shank) + (s - foot) * ANKLE_HEIGHT
-    upper = (subject.height_m - subject.leg_length_m) / (SOURCE_STATURE * (1.0 - LEG_SHARE))
-    sizes = {segment: np.full(3, foot) for segment in ("talus", "calcn", "toes")}
-    sizes["femur"] = np.full(3, subject.thigh_share * both / thigh)
-    sizes["tibia"] = np.full(3, (1.0 - subject.thigh_share) * both / shank)
-    sizes["pelvis"] = np.array([s, s, subject.pelvis_scale])
-    sizes["torso"] = np.full(3, upper)
-    return sizes
-
-
-@functools.cache
-def _thigh_and_shank() -> tuple[float, float]:
-    """Lengths of the source, m."""
-    ankle = _position(_source()[1], "talus_r")
-    return float(np.linalg.norm(KNEE_IN_FEMUR)), float(np.linalg.norm(ankle - KNEE_IN_TIBIA))
-
-
-def _origins(source: mujoco.MjModel, sizes: dict[str, np.ndarray], side: str) -> dict[str, np.ndarray]:
-    """Origin of each leg segment in the one above it, m."""
-    return {
-        "femur": _position(source, f"femur_{side}") * sizes["pelvis"],
-        "tibia": KNEE_IN_FEMUR * sizes["femur"] - KNEE_IN_TIBIA * sizes["tibia"],
-        "talus": _position(source, f"talus_{side}") * sizes["tibia"],
-        "calcn": _position(source, f"calcn_{side}") * sizes["talus"],
-        "toes": _position(source, f"toes_{side}") * sizes["calcn"],
-    }
 
 
 def _add_trunk_inertia(subject: Subject, pelvis: Any, torso: Any, hip: np.ndarray) -> None:
@@ -197,7 +132,7 @@ def _set_inertia(body: Any, part: Mass) -> None:
 def _add_leg(
     spec: mujoco.MjSpec, pelvis: Any, subject: Subject, source: Any, sizes: dict[str, np.ndarray], side: str
 ) -> None:
-    origin = _origins(source, sizes, side)
+    origin = segment_origins(source, sizes, side)
     knee = KNEE_IN_TIBIA * sizes["tibia"]
     body = pelvis
     for segment in SEGMENTS:
@@ -209,7 +144,7 @@ def _add_leg(
                 name=f"{segment}_{side}_sole{i}",
                 type=mujoco.mjtGeom.mjGEOM_SPHERE,
                 size=[FOOT_RADIUS, 0, 0],
-                pos=_mirror(centre, side) * sizes[segment],
+                pos=mirrored(centre, side) * sizes[segment],
                 mass=0.0,
                 contype=1,
                 conaffinity=0,
@@ -227,7 +162,7 @@ def _add_leg(
     for name in ("talus", "toes"):
         original = source.body(f"{name}_{side}")
         # Mirrored from the right leg, because the source forgot to mirror the left toes.
-        middle = _mirror(source.body(f"{name}_r").ipos, side) * sizes[name]
+        middle = mirrored(source.body(f"{name}_r").ipos, side) * sizes[name]
         parts[name] = Mass(float(original.mass[0]) * share, middle, original.inertia * share * sizes[name] ** 2)
     places = {"talus": -origin["calcn"], "toes": origin["toes"]}
     parts["calcn"] = without(foot, [parts[n]._replace(centre=parts[n].centre + p) for n, p in places.items()])
@@ -263,122 +198,11 @@ def _add_joint(body: Any, joint: str, side: str, anchor: np.ndarray) -> None:
     )
 
 
-def _source_points(source: Any, muscle: str, side: str) -> tuple[Branch, ...]:
-    """The source's own straight path through its fixed sites, in mm."""
-    tendon = source.actuator(f"{muscle}_r").trnid[0]
-    start, count = source.tendon_adr[tendon], source.tendon_num[tendon]
-    points = []
-    for wrap in range(start, start + count):
-        site = source.wrap_objid[wrap]
-        body = source.body(source.site_bodyid[site]).name.removesuffix("_r")
-        points.append((body, tuple(1e3 * source.site_pos[site])))
-    return (Branch(1.0, tuple(points)),)
-
-
-def _neutral_length(branches: tuple[Branch, ...], source: Any, sizes: dict[str, np.ndarray]) -> float:
-    """Path length (m) with all joints at zero, where the segments' frames are parallel."""
-    origins = _origins(source, sizes, "r")
-    place = {"pelvis": np.zeros(3)}
-    for above, segment in zip(("pelvis", *SEGMENTS), SEGMENTS, strict=False):
-        place[segment] = place[above] + origins[segment]
-    length = 0.0
-    for branch in branches:
-        points = np.array([place[segment] + sizes[segment] * point * 1e-3 for segment, point in branch.points])
-        length += branch.weight * float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
-    return length
-
-
-def _length_range(
-    muscle: str, original: Any, branches: tuple[Branch, ...], source: Any, subject: Subject
-) -> np.ndarray:
-    """MuJoCo's length range that makes optimal fibres grow with the leg and keeps what each muscle's fibres are at in
-    the neutral pose, in optimal lengths.
-    """
-    low, high = original.gainprm[:2]
-    if muscle in FIBRES:
-        optimal, normalised = FIBRES[muscle].optimal * 1e-3, FIBRES[muscle].normalised
-    else:
-        shift = FITTED[muscle].length_shift * 1e-3 if muscle in FITTED else 0.0
-        optimal = float(np.diff(original.lengthrange)[0] / (high - low))
-        slack = original.lengthrange[0] + shift - low * optimal
-        same = {segment: np.ones(3) for segment in ("pelvis", *SEGMENTS)}
-        normalised = (_neutral_length(branches, source, same) - slack) / optimal
-    optimal *= subject.scale
-    slack = _neutral_length(branches, source, _sizes(subject)) - normalised * optimal
-    return slack + np.array([low, high]) * optimal
-
-
-def _hip_cylinder(
-    spec: mujoco.MjSpec, muscle: str, side: str, radius: float, size: np.ndarray, hip: np.ndarray
-) -> tuple[str, str]:
-    """A cylinder along the hip's flexion axis that a muscle bends round behind the joint, and a site on that side.
-
-    radius: mm at the source's size.
-    """
-    name, pelvis = f"{muscle}_hip_{side}", spec.body("pelvis")
-    if not any(geom.name == name for geom in pelvis.geoms):
-        pelvis.add_geom(
-            name=name,
-            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
-            size=[radius * 1e-3 * size[0], 0.01, 0],
-            pos=hip,
-            mass=0.0,
-            contype=0,
-            conaffinity=0,
-            group=4,
-        )
-        beside = hip + np.array([-0.1, -0.1, 0.0]) * size
-        pelvis.add_site(name=f"{name}_side", pos=beside, size=[0.004, 0, 0], group=4)
-    return name, f"{name}_side"
-
-
-def _add_muscles(spec: mujoco.MjSpec, subject: Subject, source: Any, sizes: dict[str, np.ndarray], side: str) -> None:
-    hip = _origins(source, sizes, side)["femur"]
-    for muscle in MUSCLES:
-        name = f"{muscle}_{side}"
-        fit = FITTED.get(muscle)
-        branches = fit.branches if fit else _source_points(source, muscle, side)
-        tendon = spec.add_tendon(name=name, width=0.004, rgba=[0.75, 0.2, 0.2, 1])
-        for b, branch in enumerate(branches):
-            if len(branches) > 1:
-                tendon.wrap_pulley(1.0 / branch.weight)
-            bend = WRAPPED.get(muscle)
-            for i, (segment, point) in enumerate(branch.points):
-                if bend and i and segment != branch.points[i - 1][0] == "pelvis":
-                    tendon.wrap_geom(*_hip_cylinder(spec, muscle, side, bend, sizes["pelvis"], hip))
-                body = spec.body("pelvis" if segment == "pelvis" else f"{segment}_{side}")
-                position = _mirror(point, side) * 1e-3 * sizes[segment]
-                site = body.add_site(name=f"{name}-{b}{i}", pos=position, size=[0.004, 0, 0], group=4)
-                tendon.wrap_site(site.name)
-        original = source.actuator(f"{muscle}_r")
-        prm, dynamics = np.array(original.gainprm), np.array(original.dynprm)
-        prm[2] *= STRENGTH[muscle] * subject.muscle_force
-        prm[6] *= QUICK.get(muscle, 1.0) * (1.0 - 0.2 * subject.ageing)
-        prm[7] = PASSIVE.get(muscle, prm[7])
-        prm[8] += 0.4 * subject.ageing
-        dynamics[1] *= 1.0 + 0.2 * subject.ageing
-        # The source's toe muscles carry a wider force-length curve (lmin, lmax); it is kept.
-        actuator = spec.add_actuator(
-            name=name,
-            target=name,
-            trntype=mujoco.mjtTrn.mjTRN_TENDON,
-            gaintype=mujoco.mjtGain.mjGAIN_MUSCLE,
-            biastype=mujoco.mjtBias.mjBIAS_MUSCLE,
-            dyntype=mujoco.mjtDyn.mjDYN_MUSCLE,
-            ctrllimited=1,
-            ctrlrange=[0, 1],
-        )
-        actuator.gainprm = prm
-        actuator.biasprm = prm
-        actuator.dynprm = dynamics
-        actuator.lengthrange = _length_range(muscle, original, branches, source, subject)
-
-
 def _add_bones(spec: mujoco.MjSpec, sizes: dict[str, np.ndarray]) -> None:
     """Draw the source's bones: leg meshes on their segments, spine, ribs and skull fixed to the torso."""
     import myo_sim
 
-    source, compiled = _source()
+    source, compiled = source_model()
     data = mujoco.MjData(compiled)
     mujoco.mj_kinematics(compiled, data)
     files = {mesh.name: mesh.file for mesh in source.meshes}

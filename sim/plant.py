@@ -18,12 +18,12 @@ from .compiled import compiled
 from .gait_task import load_gait_task
 from .impairments import Impairment
 from .nervous import N_OBSERVATIONS, POLICY_PERIOD, advance, keep_pace, observe
-from .person import Subject
 from .policy import act, load_policy
 from .posture_plan import POSTURES, STAND
 from .reference import load_reference
 from .sensors import FaultInjector, SensorFault, SensorSuite, SensorTruth
 from .state import GOAL, NEXT_LANE, WANTED
+from .subjects import Subject
 from .terrain import LEVEL, Terrain
 from .truth import BLOCKS, ROW, read_imus, read_truth
 

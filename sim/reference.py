@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .person import FOOT_RADIUS, Subject
+from .person import FOOT_RADIUS
+from .subjects import Subject
 
 if TYPE_CHECKING:
     from .motion import Motion

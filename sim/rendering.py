@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..controllers.device import DeviceDescription
 from .appearance import add_muscles, build_scene, swing_arms
 from .body import SIDED_MUSCLES
-from .person import Subject
+from .subjects import Subject
 from .terrain import LEVEL, Terrain
 
 FloatArray = NDArray[np.float64]

@@ -18,9 +18,9 @@ from exotwin.scenarios.normative import published
 from exotwin.scenarios.runner import ScenarioResult, angle_reference, run_scenario
 from exotwin.scenarios.scenario import load_scenario
 from exotwin.sim.body import Embodiment
-from exotwin.sim.person import Subject
 from exotwin.sim.recording import Recording, read_recording
 from exotwin.sim.reference import load_reference
+from exotwin.sim.subjects import Subject
 from short_walk import arms, short_walk
 from synthetic_walk import make
 

@@ -9,11 +9,11 @@ from exotwin.sim.batch import settle
 from exotwin.sim.body import Embodiment
 from exotwin.sim.bridge import functions
 from exotwin.sim.nervous import advance, forward
-from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
 from exotwin.sim.reference import load_reference
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.state import BOUND, PHASE
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import Level, Stairs, Terrain
 from exotwin.sim.truth import BLOCKS
 from hypothesis import given

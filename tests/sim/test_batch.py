@@ -26,9 +26,9 @@ from exotwin.sim.bridge import functions
 from exotwin.sim.gait_plan import CYCLE, planned
 from exotwin.sim.impairments import Impairment
 from exotwin.sim.nervous import N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD, advance, keep_pace, observe
-from exotwin.sim.person import Subject
 from exotwin.sim.reference import load_reference
 from exotwin.sim.state import EFFORT, EFFORT_COUNT, KIND, LOOK_RIGHT, LOOKED_RIGHT
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain
 from scipy.spatial.transform import Rotation
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from exotwin.controllers.device import load_device
 from exotwin.sim.exo import actuator_step_parameters, attach_device, drive, drive_state
-from exotwin.sim.person import Subject, build_person
+from exotwin.sim.person import build_person
+from exotwin.sim.subjects import Subject
 
 FOLDER = Path(str(files("exotwin.assets").joinpath("devices")))
 DEVICES = {path.stem: load_device(path) for path in sorted(FOLDER.glob("*.yaml"))}

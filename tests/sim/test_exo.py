@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from exotwin.controllers.device import DeviceDescription
 from exotwin.sim.exo import actuator_step_parameters, align_device, attach_device, drive, drive_state
-from exotwin.sim.person import Subject, build_person
+from exotwin.sim.person import build_person
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import LEVEL, add_terrain
 from hypothesis import given, settings
 from hypothesis import strategies as st

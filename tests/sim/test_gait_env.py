@@ -13,12 +13,12 @@ from exotwin.sim.gait_plan import CYCLE, FIRST, LAST, STRIDE
 from exotwin.sim.gait_task import GaitTask, load_gait_task
 from exotwin.sim.gait_training import actor_of, policy_of, train_gait
 from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD
-from exotwin.sim.person import Subject
 from exotwin.sim.policy import act, load_policy
 from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.reference import PELVIS, ROTATION
 from exotwin.sim.registration import ENVIRONMENT
 from exotwin.sim.state import DELAY, GOAL, KIND, WANTED
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import Level, Stairs, Terrain
 from gymnasium.utils.env_checker import check_env
 

@@ -21,9 +21,9 @@ from exotwin.sim.gait_plan import (
     see_ground,
 )
 from exotwin.sim.nervous import move_on
-from exotwin.sim.person import Subject
 from exotwin.sim.reference import load_reference
 from exotwin.sim.state import FOOT_X, FOOT_Z, GRADE, GROUND, KIND, PHASE, SPEED, STATE_SIZE, TRIM, WANTED
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import COUNT, LEVEL, RISE, TREAD, X0, X1, Z0, Level, Ramp, Stairs, Terrain, ground_height
 from hypothesis import given, settings
 from hypothesis import strategies as st

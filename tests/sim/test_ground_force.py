@@ -8,7 +8,8 @@ import pytest
 from exotwin.controllers.device import SIDED_JOINTS
 from exotwin.sim.body import Body
 from exotwin.sim.bridge import addresses
-from exotwin.sim.person import Subject, build_person
+from exotwin.sim.person import build_person
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import Level, Ramp, Stairs, Terrain, add_terrain, ground_height, ground_slope
 from exotwin.sim.truth import BLOCKS, CONTACT_THRESHOLD, ROW, read_ground
 

@@ -7,7 +7,8 @@ from exotwin.controllers.device import JOINTS, MUSCLES
 from exotwin.sim.anatomy import Leg
 from exotwin.sim.comfortable_speed import comfortable_speed, effort_per_metre, saturation
 from exotwin.sim.impairments import KINDS, N_MUSCLES, Impairment, effects, impair_model
-from exotwin.sim.person import Subject, build_person
+from exotwin.sim.person import build_person
+from exotwin.sim.subjects import Subject
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError

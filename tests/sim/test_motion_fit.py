@@ -15,7 +15,7 @@ from exotwin.sim.fit_body import FitBody
 from exotwin.sim.motion import Targets, Weights
 from exotwin.sim.motion_fit import MotionFit
 from exotwin.sim.motion_splines import Splines
-from exotwin.sim.person import FOOT_RADIUS, SOURCE_STATURE, Subject
+from exotwin.sim.person import FOOT_RADIUS
 from exotwin.sim.posture import build_stand
 from exotwin.sim.reference import (
     AHEAD,
@@ -31,6 +31,7 @@ from exotwin.sim.reference import (
     TILT,
     load_reference,
 )
+from exotwin.sim.subjects import SOURCE_STATURE, Subject
 from scipy.interpolate import make_interp_spline
 
 MASS, G = 64.0, 9.81

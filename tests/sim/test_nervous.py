@@ -24,10 +24,10 @@ from exotwin.sim.nervous import (
     forward,
     observe,
 )
-from exotwin.sim.person import Subject
 from exotwin.sim.reference import load_reference
 from exotwin.sim.reflexes import STEEPNESS
 from exotwin.sim.state import DELAY, LANE, LOOK_RIGHT, PHASE, TRIM
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import Level, Ramp, Stairs, Terrain
 from hypothesis import given, settings
 from hypothesis import strategies as st

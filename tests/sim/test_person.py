@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from exotwin.controllers.device import JOINTS, MUSCLES, SIDES
 from exotwin.sim.anatomy import GAIT_RANGE, Leg, SourceLeg, arm_table, source_body, strength_table
-from exotwin.sim.person import JOINT_RANGE, LORDOSIS, Subject, build_person
+from exotwin.sim.person import JOINT_RANGE, LORDOSIS, build_person
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import LEVEL, add_terrain
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -133,7 +134,7 @@ def vasti_torque(knee, activation):
     Points from the fitted path (m at the source's size), femur at the origin, x forward, y up, z right.
     """
     from exotwin.sim.muscle_paths import FITTED
-    from exotwin.sim.person import KNEE_IN_FEMUR, KNEE_IN_TIBIA
+    from exotwin.sim.proportions import KNEE_IN_FEMUR, KNEE_IN_TIBIA
 
     model, _ = person()
     (_, a), (_, b) = FITTED["vasti"].branches[0].points

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
 from exotwin.sim.impairments import KINDS, Impairment
-from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
 from exotwin.sim.sensors.faults import Missing, Stuck
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import ground_height, load_terrain
 from exotwin.sim.truth import BLOCKS
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from exotwin.controllers.device import JOINTS, SIDES
 from exotwin.sim.body import SIDED_JOINTS, build_model, root_quaternion
-from exotwin.sim.person import FOOT_RADIUS, JOINT_RANGE, SOURCE_STATURE, Subject
+from exotwin.sim.person import FOOT_RADIUS, JOINT_RANGE
 from exotwin.sim.posture import build_stand
 from exotwin.sim.reference import (
     AHEAD,
@@ -21,6 +21,7 @@ from exotwin.sim.reference import (
     TILT,
     load_reference,
 )
+from exotwin.sim.subjects import SOURCE_STATURE, Subject
 
 MASS, G = 64.0, 9.81
 

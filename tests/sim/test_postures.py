@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
 from exotwin.sim.body import SIDED_JOINTS, Embodiment, root_quaternion
-from exotwin.sim.person import FOOT_RADIUS, Subject
+from exotwin.sim.person import FOOT_RADIUS
 from exotwin.sim.plant import Plant
 from exotwin.sim.posture_plan import (
     POSTURE_MODES,
@@ -25,6 +25,7 @@ from exotwin.sim.reference import AHEAD, ANGLE, CHANNELS, HEIGHT, LOAD, MOMENT, 
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.seat import seat_place
 from exotwin.sim.state import GOAL, PHASE, STATE_SIZE
+from exotwin.sim.subjects import Subject
 from exotwin.sim.truth import BLOCKS
 
 G = 9.81

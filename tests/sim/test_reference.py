@@ -10,7 +10,7 @@ from exotwin.scenarios.normative import published
 from exotwin.sim import state as slots
 from exotwin.sim.body import Embodiment, root_quaternion
 from exotwin.sim.gait_plan import refer
-from exotwin.sim.person import FOOT_RADIUS, JOINT_RANGE, SOURCE_STATURE, Subject
+from exotwin.sim.person import FOOT_RADIUS, JOINT_RANGE
 from exotwin.sim.reference import (
     AHEAD,
     ANGLE,
@@ -29,6 +29,7 @@ from exotwin.sim.reference import (
     load_reference,
 )
 from exotwin.sim.state import STATE_SIZE, STRIDE_TIME
+from exotwin.sim.subjects import SOURCE_STATURE, Subject
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline, RegularGridInterpolator

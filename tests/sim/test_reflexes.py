@@ -7,7 +7,7 @@ from exotwin.controllers.device import MUSCLES
 from exotwin.sim.bridge import addresses
 from exotwin.sim.impairments import SPASTIC_GAIN, SPASTIC_THRESHOLD, Impairment, effects, impair_model
 from exotwin.sim.muscle_control import LEAD
-from exotwin.sim.person import Subject, build_person
+from exotwin.sim.person import build_person
 from exotwin.sim.reflexes import (
     DELAY,
     LINE_STEPS,
@@ -20,6 +20,7 @@ from exotwin.sim.reflexes import (
     spinal,
     spinal_table,
 )
+from exotwin.sim.subjects import Subject
 from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit

@@ -13,7 +13,6 @@ from exotwin.controllers.device import Shape, load_device
 from exotwin.sim import rendering
 from exotwin.sim.appearance import build_scene, swing_arms
 from exotwin.sim.body import build_model
-from exotwin.sim.person import Subject
 from exotwin.sim.rendering import (
     RenderingUnavailable,
     render_picture,
@@ -22,6 +21,7 @@ from exotwin.sim.rendering import (
     rendering_backend,
     rendering_hint,
 )
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain, ground_height
 from pydantic import ValidationError
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from exotwin.controllers.device import JOINTS, MUSCLES
 from exotwin.scenarios.catalogue import find_device
-from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
 from exotwin.sim.recording import Recording, read_recording
 from exotwin.sim.runlog import RunLog, contact_phase, speed_class
+from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import Level, Ramp, Terrain
 from hypothesis import given
 from hypothesis import strategies as st

@@ -14,8 +14,8 @@ import pytest
 from exotwin.controllers.device import SIDES
 from exotwin.scenarios.catalogue import find_device
 from exotwin.sim.body import SIDED_JOINTS, SIDED_MUSCLES
-from exotwin.sim.person import Subject
 from exotwin.sim.plant import Plant
+from exotwin.sim.subjects import Subject
 from exotwin.sim.truth import BLOCKS, CONTACT_THRESHOLD
 from scipy.optimize import nnls
 

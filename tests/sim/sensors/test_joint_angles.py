@@ -31,8 +31,8 @@ SITES = [m["site"] for m in MOUNTS]
 @pytest.fixture(scope="module")
 def walk():
     """What the IMUs' mounts feel in a walk at 1.2 m/s, the joints' angles, and how the mounts are turned at first."""
-    from exotwin.sim.person import Subject
     from exotwin.sim.plant import Plant
+    from exotwin.sim.subjects import Subject
 
     plant = Plant(Subject(), find_device("hip_knee_ankle"))
     sites = [plant.person.model.site(f"imu_{site}").id for site in SITES]

@@ -98,8 +98,8 @@ def test_same_seed_same_bytes_for_the_shipped_devices(name):
 
 
 def test_in_the_plant_perfect_sensors_say_what_the_physics_says():
-    from exotwin.sim.person import Subject
     from exotwin.sim.plant import Plant
+    from exotwin.sim.subjects import Subject
 
     shipped = find_device("hip_knee_ankle")
     perfect = {"imu": {"mounts": [m.model_dump() for m in shipped.sensors.imu.mounts]}, "load_cell": {}}
