@@ -36,7 +36,8 @@ from exotwin.sim.bridge import (
     functions,
     view,
 )
-from exotwin.sim.nervous import N_OBSERVATIONS, move_on, observe, recruit
+from exotwin.sim.nervous import move_on, recruit
+from exotwin.sim.observation import N_OBSERVATIONS, observe
 from exotwin.sim.plant import Plant
 from exotwin.sim.policy import act
 from exotwin.sim.terrain import LEVEL, load_terrain

@@ -28,8 +28,8 @@ from .nervous import (
     keep_pace,
     moment_arms,
     muscle_state,
-    observe,
 )
+from .observation import observe
 from .reference import AHEAD, ANGLE, LEFT, LIST, LOAD, MOMENT, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
 from .reflexes import begin
 from .state import EFFORT, EFFORT_COUNT, KIND, LANE, LOOK_RIGHT, LOOKED_RIGHT, STRIDE_TIME

@@ -18,7 +18,8 @@ from .bridge import addresses
 from .exo import DriveTables, actuator_step_parameters, align_device, attach_device, drive_state
 from .gait_plan import planned, refer, see_ground, shape, start_at
 from .impairments import SPASTIC_GAIN, Effects, Impairment, effects, impair_model
-from .nervous import DAMPING, N_ACTIONS, N_JOINTS, N_MUSCLES, N_OBSERVATIONS, RECRUIT, SEEN, STIFFNESS
+from .nervous import DAMPING, N_ACTIONS, N_JOINTS, N_MUSCLES, RECRUIT, STIFFNESS
+from .observation import N_OBSERVATIONS, SEEN
 from .person import build_person
 from .posture_plan import STAND, start_posture
 from .reference import AHEAD, ANGLE, CHANNELS, LEFT, LIST, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT, Reference

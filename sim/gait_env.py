@@ -19,7 +19,8 @@ from .body import NEURAL_DELAY, Embodiment, physics_steps
 from .bridge import functions
 from .gait_task import GaitTask, load_gait_task
 from .impairments import Impairment
-from .nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD, observe
+from .nervous import ACTION_LIMIT, N_ACTIONS, POLICY_PERIOD
+from .observation import N_OBSERVATIONS, observe
 from .posture_plan import POSTURES, STAND
 from .reference import Reference, load_reference
 from .state import DELAY, GOAL, NEXT_LANE, STATE_SIZE, WANTED
@@ -257,7 +258,7 @@ class GaitVecEnv(VecEnv):
 
 
 class HumanGaitEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
-    """One person learning one gait; action and observation as in sim/nervous.py."""
+    """One person learning one gait; action as in sim/nervous.py, observation in sim/observation.py."""
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  (gymnasium's contract)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .balance import balance, entrain, euler_angles, lands
+from .balance import balance, entrain, lands
 from .bridge import (
     ACT,
     ACTUATOR_LENGTH,
@@ -30,13 +30,12 @@ from .bridge import (
     QPOS,
     QVEL,
     RNE_POST_CONSTRAINT,
-    XPOS,
     call,
     view,
 )
 from .compiled import compiled
 from .exo import drive
-from .gait_plan import STRIDE, next_step, planned, planned_x, refer, see_ground
+from .gait_plan import STRIDE, next_step, planned_x, refer, see_ground
 from .muscle_control import (
     LEAD,
     force_length,
@@ -44,37 +43,27 @@ from .muscle_control import (
     passive_force,
     static_optimisation,
 )
-from .posture_plan import move_posture, see_posture
-from .reference import AHEAD, ANGLE, LEFT, LIST, MOMENT, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
+from .posture_plan import move_posture
+from .reference import ANGLE, MOMENT, SLOPE
 from .reflexes import spinal
 from .state import (
     ADAPTATION,
-    BACK,
     BOUND,
-    DELAY,
     EFFORT,
     EFFORT_COUNT,
     FOOT_X,
-    GRADE,
-    GROUND,
     KIND,
     LANE,
     LOOK_RIGHT,
-    LOOKED_RIGHT,
-    LOOKS,
     NEXT_LANE,
     NEXT_SPEED,
     PHASE,
-    RISE_BACK,
-    RISE_NEXT,
     SPEED,
     STRIDE_TIME,
     TRIM,
     VELOCITY,
     WANTED,
 )
-from .subjects import GRAVITY
-from .terrain import ground_height
 
 POLICY_PERIOD = 0.02  # s
 N_MUSCLES = 26
@@ -84,7 +73,6 @@ PELVIS_BODY = 2  # and of the pelvis itself
 MUSCLES_OF_LEG, JOINTS_OF_LEG = 13, 6
 CONTROLLED = 10  # joints the policy moves: hip (3), knee, ankle of the leading and the trailing leg
 N_ACTIONS = CONTROLLED + 1
-N_OBSERVATIONS = 81
 RESIDUAL = 0.3  # rad per unit of action
 PACE = 0.2  # relative change of the phase rate per unit of action
 ACTION_LIMIT = 2.0
@@ -92,10 +80,6 @@ DRIFT_TIME = 4.0  # s; how long a striding person remembers being behind or ahea
 PACE_TIME = 3.0  # s; how fast the person corrects a lasting difference from the wanted speed (chosen)
 SIDEWAYS = 0.15  # m/s that a walker changes lanes at (chosen)
 PACE_LIMIT = 0.2  # m/s; the most it corrects by
-
-SEEN = 4  # looks that are remembered, so that the policy may act on old ones
-# Where the ground's height is seen, m ahead of the pelvis at the source's size.
-SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])
 
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
 STIFFNESS = np.array([300.0, 300.0, 90.0, 390.0, 180.0, 0.0])
@@ -309,91 +293,3 @@ def foot_forces(functions: Any, pointers: Any, body: Any, out: Any) -> None:
     for side in range(2):
         for axis in range(3):
             out[side, axis] = external[6 * body.calcn[side] + 3 + axis] + external[6 * body.toes[side] + 3 + axis]
-
-
-@compiled
-def observe(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any, out: Any) -> None:
-    """What the policy sees (N_OBSERVATIONS,), as it was DELAY seconds ago.
-
-    Told from the leading leg's side so that one policy serves both; errors are relative to the reference.
-    """
-    now = work.seen[int(state[LOOKS]) % SEEN]
-    _look(functions, pointers, body, exo, state, action, work, now)
-    now[N_OBSERVATIONS] = 1.0 if state[PHASE] < 0.5 else 0.0
-    if state[LOOKS] == 0.0:
-        for k in range(SEEN):
-            work.seen[k, :] = now
-    late = min(SEEN - 2.0, state[DELAY] / POLICY_PERIOD)
-    whole = int(late)
-    u = late - whole
-    newer, older = work.seen[(int(state[LOOKS]) - whole) % SEEN], work.seen[(int(state[LOOKS]) - whole - 1) % SEEN]
-    if newer[N_OBSERVATIONS] != older[N_OBSERVATIONS]:
-        u = 1.0 if u > 0.5 else 0.0  # the legs have changed places between them
-    state[LOOKED_RIGHT] = state[LOOK_RIGHT]
-    # The action belongs to the leg that was seen to lead.
-    state[LOOK_RIGHT] = older[N_OBSERVATIONS] if u > 0.5 else newer[N_OBSERVATIONS]
-    for i in range(N_OBSERVATIONS):
-        out[i] = (1.0 - u) * newer[i] + u * older[i]
-    state[LOOKS] += 1.0
-
-
-@compiled
-def _look(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any, out: Any) -> None:
-    qpos = view(pointers[QPOS], body.nq)
-    qvel = view(pointers[QVEL], body.nv)
-    ref = work.reference
-    refer(body, state, work)
-    right_leads = state[PHASE] < 0.5
-    s = 1.0 if right_leads else -1.0
-    rate = 1.0 / state[STRIDE_TIME]
-    yaw, pitch, roll = euler_angles(qpos[3:7])
-    x, z = planned(body, state, work)
-    out[0] = 5.0 * (qpos[2] - z)
-    out[1] = 3.0 * (pitch + ref[PELVIS + TILT])
-    out[2] = 3.0 * s * (roll - ref[PELVIS + LIST])
-    out[3] = 3.0 * s * (yaw - ref[PELVIS + ROTATION])
-    out[4] = qvel[0] - rate * ref[PELVIS_SLOPE + AHEAD]
-    out[5] = s * (qvel[1] - rate * ref[PELVIS_SLOPE + LEFT])
-    out[6] = qvel[2] - rate * ref[PELVIS_SLOPE] - state[GRADE] * qvel[0]
-    out[7] = 0.3 * s * qvel[3]
-    out[8] = 0.3 * qvel[4]
-    out[9] = 0.3 * s * qvel[5]
-    half = 4.0 * np.pi * state[PHASE]
-    out[10], out[11] = np.sin(half), np.cos(half)
-    out[12] = state[SPEED] / np.sqrt(body.scale) - 1.2
-    out[13] = 5.0 * min(0.3, max(-0.3, x - qpos[0]))
-    out[14] = 3.0 * s * min(0.4, max(-0.4, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
-    foot_forces(functions, pointers, body, work.foot_force)
-    exo_torque(qpos, qvel, body, exo, work.exo_torque)
-    weight = GRAVITY * body.mass
-    place = view(pointers[XPOS], 3 * body.nbody)
-    for order in range(2):
-        leg = order if right_leads else 1 - order
-        for k in range(5):
-            j = leg * JOINTS_OF_LEG + k
-            out[15 + 5 * order + k] = 3.0 * (qpos[body.qpos[j]] - ref[ANGLE + j])
-            out[25 + 5 * order + k] = 0.2 * (qvel[body.dof[j]] - ref[SLOPE + j] * rate)
-        out[35 + order] = work.foot_force[leg, 2] / weight
-        for i, k in enumerate((0, 3, 4)):
-            out[37 + 3 * order + i] = 2.0 * work.exo_torque[leg * JOINTS_OF_LEG + k] / body.mass
-        out[43 + order] = 2.0 * qpos[body.qpos[leg * JOINTS_OF_LEG + 5]]
-        foothold = state[FOOT_X] - (state[BACK] if order == 1 else 0.0)
-        out[45 + order] = 4.0 * min(0.5, max(-0.5, place[3 * body.calcn[leg]] - foothold))
-        for k in range(5):
-            out[47 + 5 * order + k] = body.weakness[leg, k]
-    out[57] = 4.0 * state[GRADE]
-    out[58], out[59] = 5.0 * state[RISE_BACK] / body.scale, 5.0 * state[RISE_NEXT] / body.scale
-    out[60] = state[STRIDE_TIME] / np.sqrt(body.scale) - 1.3 if not body.still else 0.0
-    for k in range(len(SCAN)):
-        seen = ground_height(body.terrain, qpos[0] + SCAN[k] * body.scale) - state[GROUND]
-        out[61 + k] = 3.0 * min(0.5, max(-0.5, seen - state[GRADE] * SCAN[k] * body.scale))
-    for a in range(N_ACTIONS):
-        out[67 + a] = action[a]
-    out[78] = state[BOUND]
-    out[79] = state[WANTED] - state[SPEED]
-    out[80] = 10.0 * state[DELAY]
-    if body.still:
-        seat = view(pointers[CFRC_EXT], 6 * body.nbody)[6 * PELVIS_BODY + 5]
-        see_posture(body, state, ref, seat, out)
-    for i in range(N_OBSERVATIONS):
-        out[i] = min(5.0, max(-5.0, out[i]))

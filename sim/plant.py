@@ -17,7 +17,8 @@ from .bridge import functions
 from .compiled import compiled
 from .gait_task import load_gait_task
 from .impairments import Impairment
-from .nervous import N_OBSERVATIONS, POLICY_PERIOD, advance, keep_pace, observe
+from .nervous import POLICY_PERIOD, advance, keep_pace
+from .observation import N_OBSERVATIONS, observe
 from .policy import act, load_policy
 from .posture_plan import POSTURES, STAND
 from .reference import load_reference

@@ -25,7 +25,8 @@ from exotwin.sim.body import Embodiment
 from exotwin.sim.bridge import functions
 from exotwin.sim.gait_plan import CYCLE, planned
 from exotwin.sim.impairments import Impairment
-from exotwin.sim.nervous import N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD, advance, keep_pace, observe
+from exotwin.sim.nervous import N_ACTIONS, POLICY_PERIOD, advance, keep_pace
+from exotwin.sim.observation import N_OBSERVATIONS, observe
 from exotwin.sim.reference import load_reference
 from exotwin.sim.state import EFFORT, EFFORT_COUNT, KIND, LOOK_RIGHT, LOOKED_RIGHT
 from exotwin.sim.subjects import Subject

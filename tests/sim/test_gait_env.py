@@ -12,7 +12,8 @@ from exotwin.sim.gait_env import ASTRAY, IMPAIRED_SPEED, GaitVecEnv, HumanGaitEn
 from exotwin.sim.gait_plan import CYCLE, FIRST, LAST, STRIDE
 from exotwin.sim.gait_task import GaitTask, load_gait_task
 from exotwin.sim.gait_training import actor_of, policy_of, train_gait
-from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, N_OBSERVATIONS, POLICY_PERIOD
+from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, POLICY_PERIOD
+from exotwin.sim.observation import N_OBSERVATIONS
 from exotwin.sim.policy import act, load_policy
 from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.reference import PELVIS, ROTATION

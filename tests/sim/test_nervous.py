@@ -15,15 +15,8 @@ from exotwin.sim.body import SIDED_JOINTS, SIDED_MUSCLES, Embodiment
 from exotwin.sim.bridge import functions
 from exotwin.sim.impairments import Impairment, effects
 from exotwin.sim.muscle_control import LEAD
-from exotwin.sim.nervous import (
-    N_ACTIONS,
-    N_OBSERVATIONS,
-    POLICY_PERIOD,
-    STIFFNESS,
-    advance,
-    forward,
-    observe,
-)
+from exotwin.sim.nervous import N_ACTIONS, POLICY_PERIOD, STIFFNESS, advance, forward
+from exotwin.sim.observation import N_OBSERVATIONS, observe
 from exotwin.sim.reference import load_reference
 from exotwin.sim.reflexes import STEEPNESS
 from exotwin.sim.state import DELAY, LANE, LOOK_RIGHT, PHASE, TRIM
