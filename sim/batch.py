@@ -24,6 +24,7 @@ from .nervous import (
     N_MUSCLES,
     ROOT,
     advance,
+    foot_forces,
     forward,
     keep_pace,
     moment_arms,
@@ -98,8 +99,10 @@ def pick(batch: Any, i: int) -> Any:
 def settle(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any) -> None:
     """After `Embodiment.place`: recruit for the pose, start the muscles there, and bring forces up to date."""
     work.activation[:] = 0.02
+    work.foot_force[:] = 0.0
     for _ in range(3):
         forward(functions, pointers, body, exo, state, action, work)
+        foot_forces(functions, pointers, body, work.foot_force)
     view(pointers[ACT], N_MUSCLES)[:] = work.activation
     begin(work.reflex, work.activation)
     forward(functions, pointers, body, exo, state, action, work)

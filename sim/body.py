@@ -298,7 +298,7 @@ def _body(
         muscle=muscle_rows,
         kp=np.tile(STIFFNESS, 2) * gain,
         kd=np.tile(DAMPING, 2) * gain,
-        recruit=np.tile(RECRUIT, 2),
+        recruit=np.tile(RECRUIT, (1, 2)),
         cells=scaled.cells,
         times=scaled.times,
         speeds=scaled.speeds,

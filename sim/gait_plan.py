@@ -58,6 +58,7 @@ from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
 STRIDE, FIRST, CYCLE, LAST = 0, 1, 2, 3
 ACCELERATION, BRAKING = 0.4, 0.6  # m/s^2, the most a walker changes speed by on the way (chosen)
 FOLLOW = 0.35  # m/s, how far the plan's speed may be from the body's (chosen): who is stopped does not stride out
+UPHILL = 12.0  # times the slope: the plan is that much less ahead of who climbs and cannot keep up (chosen)
 TRIMMED = 1.1  # of the slowest cell's speed; no correction of a lasting speed error plans slower (chosen: people fall)
 SLOWEST = 0.6  # of the slowest cell's speed; strides do not get slower (chosen)
 SIGHT = 4.0  # m, from where steps are measured out to stairs
@@ -262,7 +263,8 @@ def _choose_speed(body: Any, state: Any) -> None:
     wanted = min(fastest, max(slowest, trimmed))
     time = stride_length(body, state[SPEED]) / state[SPEED]
     speed = min(max(wanted, state[SPEED] - BRAKING * time), state[SPEED] + ACCELERATION * time)
-    speed = min(max(speed, state[VELOCITY] - FOLLOW), state[VELOCITY] + FOLLOW)
+    ahead = FOLLOW / (1.0 + UPHILL * max(0.0, state[GRADE]))
+    speed = min(max(speed, state[VELOCITY] - FOLLOW), state[VELOCITY] + ahead)
     speed = min(fastest, max(slowest, speed))
     state[BOUND] = 0.0
     i = _stairs_ahead(body, state[FOOT_X] - 0.05)

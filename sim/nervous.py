@@ -52,12 +52,15 @@ from .state import (
     EFFORT,
     EFFORT_COUNT,
     FOOT_X,
+    GRADE,
+    HABIT,
     KIND,
     LANE,
     LOOK_RIGHT,
     NEXT_LANE,
     NEXT_SPEED,
     PHASE,
+    RISE_NEXT,
     SPEED,
     STRIDE_TIME,
     TRIM,
@@ -75,6 +78,9 @@ CONTROLLED = 10  # joints the policy moves: hip (3), knee, ankle of the leading 
 N_ACTIONS = CONTROLLED + 1
 RESIDUAL = 0.3  # rad per unit of action
 PACE = 0.2  # relative change of the phase rate per unit of action
+# Who climbs can hurry a step or dwell on it; for longer than this (s) the speed sets the rhythm. It counts wholly from
+# this slope on (chosen).
+HABITUAL, STEEP = 2.0, 0.05
 ACTION_LIMIT = 2.0
 DRIFT_TIME = 4.0  # s; how long a striding person remembers being behind or ahead of the plan
 PACE_TIME = 3.0  # s; how fast the person corrects a lasting difference from the wanted speed (chosen)
@@ -84,9 +90,9 @@ PACE_LIMIT = 0.2  # m/s; the most it corrects by
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
 STIFFNESS = np.array([300.0, 300.0, 90.0, 390.0, 180.0, 0.0])
 DAMPING = np.array([15.0, 15.0, 4.0, 11.0, 5.0, 0.0])
-# Trust of the muscle solution in each joint's torque; hip rotation has a spring and no muscle of its own, the toes are
-# passive.
-RECRUIT = np.array([1.0, 1.0, 0.1, 1.0, 1.0, 0.0])
+# Trust of the muscle solution in each joint's torque (chosen); hip rotation has a spring and no muscle of its own. Who
+# steps up lets the others turn the hip by what they can, which keeps the heading and costs effort. Toes are passive.
+RECRUIT = np.array([[1.0, 1.0, 0.1, 1.0, 1.0, 0.0], [1.0, 1.0, 0.4, 1.0, 1.0, 0.0]])
 
 
 @compiled
@@ -127,7 +133,9 @@ def moment_arms(pointers: Any, body: Any, arms: Any) -> None:
 @compiled
 def _pace(qpos: Any, qvel: Any, body: Any, state: Any, action: Any, work: Any) -> float:
     """How fast the clock of the gait runs, over its own pace."""
-    return (1.0 + PACE * action[CONTROLLED]) * entrain(qpos, qvel, body, state, work)
+    climb = min(1.0, max(0.0, state[GRADE]) / STEEP) if state[BOUND] == 0.0 else 0.0
+    lasting = climb * state[HABIT]
+    return (1.0 + PACE * (action[CONTROLLED] - lasting)) * entrain(qpos, qvel, body, state, work)
 
 
 @compiled
@@ -161,7 +169,7 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
         work.capacity,
         work.passive,
         work.torque,
-        body.recruit,
+        body.recruit[1 if state[RISE_NEXT] > 0.0 else 0],
         work.activation,
         MUSCLES_OF_LEG,
         JOINTS_OF_LEG,
@@ -248,6 +256,7 @@ def advance(
             foot_forces(functions, pointers, body, work.foot_force)
         pace = _pace(qpos, qvel, body, state, action, work)
         move_on(body, state, qpos[0], qvel[0], dt * pace, work)
+        state[HABIT] += (action[CONTROLLED] - state[HABIT]) * dt / HABITUAL
         if len(exo.joint):
             for i in range(len(exo.joint)):
                 exo.velocity[i] = qvel[exo.dof[i]]

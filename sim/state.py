@@ -25,4 +25,6 @@ NEXT_LANE = 29
 LOOKED_RIGHT = 30
 # Mean forward speed of the pelvis over about half a step, m/s.
 VELOCITY = 31
-STATE_SIZE = 32
+# What the pace action has been over the last seconds (its low-passed value).
+HABIT = 32
+STATE_SIZE = 33

@@ -8,13 +8,13 @@ from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, LANDING, WAITI
 from exotwin.sim.batch import settle
 from exotwin.sim.body import Embodiment
 from exotwin.sim.bridge import functions
-from exotwin.sim.nervous import advance, forward
+from exotwin.sim.nervous import CONTROLLED, HABITUAL, PACE, STEEP, advance, forward
 from exotwin.sim.plant import Plant
 from exotwin.sim.reference import load_reference
 from exotwin.sim.runlog import RunLog
-from exotwin.sim.state import BOUND, PHASE
+from exotwin.sim.state import BOUND, HABIT, PHASE
 from exotwin.sim.subjects import Subject
-from exotwin.sim.terrain import Level, Stairs, Terrain
+from exotwin.sim.terrain import Level, Ramp, Stairs, Terrain
 from exotwin.sim.truth import BLOCKS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -153,6 +153,40 @@ def test_the_clock_waits_for_the_foot_that_is_due_to_land(person, start, leads):
     assert pace(due, 0.0) == WAITING < 1.0
     assert pace(due, 0.1 * weight) == 1.0
     assert pace(start + 0.6 * LANDING, 0.0) == 1.0
+
+
+@pytest.mark.parametrize("action", [-1.0, 2.0])
+@pytest.mark.parametrize(
+    ("section", "lasting"),
+    [
+        (Level(length_m=60.0), 1.0),
+        (Ramp(slope_deg=-10.0, length_m=60.0), 1.0),
+        (Ramp(slope_deg=1.0, length_m=60.0), 1.0 - np.tan(np.radians(1.0)) / STEEP),
+        (Ramp(slope_deg=5.0, length_m=60.0), 0.0),
+        (Stairs(rise_m=0.16, tread_m=0.3, count=40), 1.0),
+    ],
+    ids=str,
+)
+def test_who_climbs_a_slope_hurries_for_a_moment_only(action, section, lasting):
+    """The clock under a pace action that is new, and under one that has lasted; lasting: what is left of it."""
+    person = Embodiment(Subject(), None, load_reference("walk"), 0.002, Terrain([Level(length_m=2.0), section]))
+
+    def gone(pace, habit):
+        person.place(0.3, 1.2, x=6.0)
+        person.action[CONTROLLED] = pace
+        person.state[HABIT] = habit
+        args = (person.pointers, person.body, person.exo, person.state, person.action)
+        settle(FUNCTIONS, *args, person.work)
+        advance(FUNCTIONS, *args, np.zeros(0), person.work, 5)
+        return person.state[PHASE] - 0.3, person.state[HABIT]
+
+    calm = gone(0.0, 0.0)[0]
+    fresh, habit = gone(action, 0.0)
+    assert fresh / calm == pytest.approx(1.0 + PACE * action, rel=0.02)
+    assert habit == pytest.approx(action * (1.0 - np.exp(-0.01 / HABITUAL)), rel=0.01)
+    old, kept = gone(action, action)
+    assert old / calm == pytest.approx(1.0 + PACE * action * lasting, rel=0.02)
+    assert kept == pytest.approx(action)
 
 
 @pytest.mark.parametrize("device", [None, "hip_knee_ankle"])

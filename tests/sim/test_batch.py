@@ -111,6 +111,12 @@ def put(phase=0.2, speed=1.2, x=0.0):
     return person
 
 
+def test_a_start_does_not_depend_on_what_was_before():
+    first = put(phase=0.0).data.act.copy()
+    someone().work.foot_force[:] = 300.0
+    assert put(phase=0.0).data.act.tobytes() == first.tobytes()
+
+
 def fell(person):
     return bool(has_fallen(person.pointers, person.body, person.state, person.work))
 

@@ -12,10 +12,12 @@ from exotwin.sim.gait_plan import (
     BRAKING,
     CYCLE,
     FIRST,
+    FOLLOW,
     FRONT_LOOK,
     LAST,
     STRIDE,
     TRIMMED,
+    UPHILL,
     planned,
     refer,
     see_ground,
@@ -257,3 +259,19 @@ def test_no_correction_of_the_speed_plans_a_walk_that_is_too_slow(asked, planned
     person.state[TRIM] = -0.2
     follow(person.body, person.state, person.work, np.zeros((round(8.0 / DT), 2 + STATE_SIZE)))
     assert person.state[SPEED] == pytest.approx(planned_mps or TRIMMED * person.body.speeds[0], abs=0.01)
+
+
+@pytest.mark.parametrize("slope_deg", [-8.0, 0.0, 5.0, 10.0])
+def test_who_cannot_keep_up_is_not_asked_for_more_and_uphill_for_less(slope_deg):
+    """A body that makes 0.8 m/s and is asked for 1.3: the plan stays within reach of it."""
+    slope = np.tan(np.radians(slope_deg))
+    way = Terrain([Level(length_m=0.2), Ramp(slope_deg=slope_deg, length_m=60.0)])
+    person = someone(1.67)
+    person.body = person.body._replace(terrain=way.rows())
+    person.place(0.0, 1.3, x=5.0)
+    for k in range(round(6.0 / DT)):
+        move_on(person.body, person.state, 5.0 + 0.8 * k * DT, 0.8, DT, person.work)
+        refer(person.body, person.state, person.work)
+    within = FOLLOW / (1.0 + UPHILL * max(0.0, slope))
+    assert person.state[SPEED] == pytest.approx(0.8 + within, abs=0.02)
+    assert within < 0.15 or slope_deg < 10.0

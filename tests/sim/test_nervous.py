@@ -19,7 +19,7 @@ from exotwin.sim.nervous import N_ACTIONS, POLICY_PERIOD, STIFFNESS, advance, fo
 from exotwin.sim.observation import N_OBSERVATIONS, observe
 from exotwin.sim.reference import load_reference
 from exotwin.sim.reflexes import STEEPNESS
-from exotwin.sim.state import DELAY, LANE, LOOK_RIGHT, PHASE, TRIM
+from exotwin.sim.state import DELAY, LANE, LOOK_RIGHT, PHASE, RISE_NEXT, TRIM
 from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import Level, Ramp, Stairs, Terrain
 from hypothesis import given, settings
@@ -331,3 +331,25 @@ def test_naive_person_is_moved_by_the_exo_as_far_as_the_reflex_lets_it(joint, sl
         moved[adaptation] = angle[1] - angle[0]
     assert moved[0.0] == pytest.approx(exo / STIFFNESS[slot], rel=0.35)
     assert abs(moved[1.0]) < 0.3 * moved[0.0]
+
+
+def test_who_steps_up_turns_the_hip_by_its_muscles():
+    """Asked to turn the hips outwards in the same pose: their muscles do more of it before a step up."""
+    person = pair("bare")[0]
+    rotation = SIDED_JOINTS.index("hip_rotation_r")
+
+    def torque(rise, action):
+        person.place(0.3, 1.2, x=0.0)
+        person.action[:] = 0.0
+        person.action[2] = action
+        person.state[[LOOK_RIGHT, RISE_NEXT]] = 1.0, rise
+        work = person.work
+        work.activation[:] = 0.02
+        for _ in range(20):
+            forward(FUNCTIONS, *parts(person), work)
+        return work.arms[rotation] @ (work.capacity * work.activation)
+
+    level, down, up = (torque(rise, 1.0) - torque(rise, 0.0) for rise in (0.0, -0.16, 0.16))
+    assert down == pytest.approx(level)
+    assert 0.0 < 2.0 * level < up
+    person.action[:] = 0.0
