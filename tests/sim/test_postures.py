@@ -12,7 +12,6 @@ from exotwin.sim.person import FOOT_RADIUS
 from exotwin.sim.plant import Plant
 from exotwin.sim.posture_plan import (
     POSTURE_MODES,
-    POSTURES,
     SIT,
     SQUAT,
     STAND,
@@ -242,8 +241,10 @@ def test_net_torque_is_inverse_dynamics_with_the_seat(sitting):
     assert seen
 
 
-@pytest.mark.xfail(reason="the policy masters no sequence of postures yet")
-@pytest.mark.parametrize("posture", POSTURES)
+NOT_YET = pytest.mark.xfail(reason="the policy does not master every rise in a device yet")
+
+
+@pytest.mark.parametrize("posture", ["stand", pytest.param("sit", marks=NOT_YET), "squat"])
 def test_people_do_as_they_are_asked(posture):
     plant = Plant(Subject(), HKA, "stand")
     for seed in range(3):
