@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..controllers.device import JOINTS, MUSCLES
 from ..controllers.interface import closest
 from .person import build_person
-from .proportions import KNEE_IN_FEMUR, KNEE_IN_TIBIA, source_model
+from .proportions import source_model, thigh_and_shank
 from .subjects import GRAVITY, SOURCE_STATURE, THIGH_SHARE, Subject
 
 FloatArray = NDArray[np.float64]
@@ -221,8 +221,7 @@ def gait2392() -> dict[tuple[str, str], FloatArray]:
 
 def source_body() -> Subject:
     """A man with the source's lengths, whose thigh is long beside its shank."""
-    thigh = float(np.linalg.norm(KNEE_IN_FEMUR))
-    shank = float(np.linalg.norm(source_model()[1].body("talus_r").pos - KNEE_IN_TIBIA))
+    thigh, shank = thigh_and_shank()
     share = thigh / (thigh + shank)
     return Subject("source", height_m=SOURCE_STATURE, thigh_ratio=share / THIGH_SHARE["male"])
 

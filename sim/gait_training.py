@@ -21,9 +21,8 @@ from .nervous import POLICY_PERIOD
 from .policy import GaitPolicy
 
 CHECKPOINT_EVERY = 500_000  # steps
-AVERAGED = (
-    0.3  # of the last stage's steps: the shipped weights are the mean over these (Izmailov 2018, arXiv:1803.05407)
-)
+# Share of the last stage's steps that the policy's weights are the mean over (Izmailov 2018, arXiv:1803.05407).
+AVERAGED = 0.3
 
 
 def train_gait(

@@ -72,7 +72,6 @@ POLICY_PERIOD = 0.02  # s
 N_MUSCLES = 26
 N_JOINTS = 12
 ROOT = 1  # body id of the pelvis' free root
-PELVIS_BODY = 2  # and of the pelvis itself
 MUSCLES_OF_LEG, JOINTS_OF_LEG = 13, 6
 CONTROLLED = 10  # joints the policy moves: hip (3), knee, ankle of the leading and the trailing leg
 N_ACTIONS = CONTROLLED + 1

@@ -10,7 +10,7 @@ from .balance import euler_angles
 from .bridge import CFRC_EXT, QPOS, QVEL, XPOS, view
 from .compiled import compiled
 from .gait_plan import planned, refer
-from .nervous import JOINTS_OF_LEG, N_ACTIONS, PELVIS_BODY, POLICY_PERIOD, exo_torque, foot_forces
+from .nervous import JOINTS_OF_LEG, N_ACTIONS, POLICY_PERIOD, exo_torque, foot_forces
 from .posture_plan import see_posture
 from .reference import AHEAD, ANGLE, LEFT, LIST, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
 from .state import (
@@ -35,6 +35,7 @@ from .subjects import GRAVITY
 from .terrain import ground_height
 
 N_OBSERVATIONS = 81
+PELVIS_BODY = 2  # body id
 SEEN = 4  # looks that are remembered, so that the policy may act on old ones
 # Where the ground's height is seen, m ahead of the pelvis at the source's size.
 SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])

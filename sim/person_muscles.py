@@ -88,7 +88,7 @@ def _hip_cylinder(
 
 
 def add_muscles(spec: mujoco.MjSpec, subject: Subject, source: Any, sizes: dict[str, np.ndarray], side: str) -> None:
-    """Add the muscles of one leg to the subject\'s skeleton. sizes: of its segments (`segment_sizes`)."""
+    """Add the muscles of one leg to the subject's skeleton. sizes: of its segments (`segment_sizes`)."""
     hip = segment_origins(source, sizes, side)["femur"]
     for muscle in MUSCLES:
         name = f"{muscle}_{side}"

@@ -33,7 +33,7 @@ def segment_sizes(subject: Subject) -> dict[str, np.ndarray]:
     Hip and sole are `scale` apart whatever the proportions, so that a reference gait fits after scaling.
     """
     s, foot = subject.scale, subject.foot_scale
-    thigh, shank = _thigh_and_shank()
+    thigh, shank = thigh_and_shank()
     both = s * (thigh + shank) + (s - foot) * ANKLE_HEIGHT
     upper = (subject.height_m - subject.leg_length_m) / (SOURCE_STATURE * (1.0 - LEG_SHARE))
     sizes = {segment: np.full(3, foot) for segment in ("talus", "calcn", "toes")}
@@ -68,7 +68,7 @@ def _position(source: mujoco.MjModel, body: str) -> np.ndarray:
 
 
 @functools.cache
-def _thigh_and_shank() -> tuple[float, float]:
+def thigh_and_shank() -> tuple[float, float]:
     """Lengths of the source, m."""
     ankle = _position(source_model()[1], "talus_r")
     return float(np.linalg.norm(KNEE_IN_FEMUR)), float(np.linalg.norm(ankle - KNEE_IN_TIBIA))
