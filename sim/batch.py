@@ -24,6 +24,7 @@ from .nervous import (
     N_MUSCLES,
     ROOT,
     advance,
+    clock_pace,
     foot_forces,
     forward,
     keep_pace,
@@ -33,14 +34,17 @@ from .nervous import (
 from .observation import observe
 from .reference import AHEAD, ANGLE, LEFT, LIST, LOAD, MOMENT, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
 from .reflexes import begin
-from .state import EFFORT, EFFORT_COUNT, KIND, LANE, LOOK_RIGHT, LOOKED_RIGHT, STRIDE_TIME
+from .state import BOUND, EFFORT, EFFORT_COUNT, KIND, LANE, LOOK_RIGHT, LOOKED_RIGHT, STRIDE_TIME
 from .subjects import GRAVITY
 from .terrain import pad_rows
 
 # Reward: imitation of joint angles and rates, pelvis, way, joint moments and ground force; less effort, restless
 # actions and hard landings.
-W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY, W_MOMENT, W_LOAD = 0.5, 0.1, 0.2, 0.2, 0.2, 0.2
-C_EFFORT, C_ACTION, C_CHANGE, C_IMPACT = 1.0, 0.004, 0.01, 0.3
+W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY, W_MOMENT, W_LOAD = 0.7, 0.1, 0.2, 0.2, 0.3, 0.2
+C_EFFORT, C_ACTION, C_CHANGE, C_IMPACT, C_CLOCK = 2.0, 0.004, 0.01, 0.3, 0.3
+# How much hip adduction counts among the angles, and how strictly the pelvis' height (1/m^2): walkers without an
+# impairment shall not straddle or ride high, which makes them land late; others may (chosen).
+ADDUCTING, UPRIGHT = (1.0, 4.0), (40.0, 400.0)
 HARD_LANDING = 1.25  # body weights on one foot, above which a landing costs
 # A fall: pelvis this far below the reference (m per unit of scale), or turned this far (rad).
 FALL_DROP, FALL_PITCH, FALL_ROLL, FALL_YAW = 0.16, 0.6, 0.5, 0.8
@@ -138,10 +142,11 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
     rate = 1.0 / state[STRIDE_TIME]
     actuator = view(pointers[QFRC_ACTUATOR], body.nv)
     angle, velocity, moment = 0.0, 0.0, 0.0
+    strict = 0 if body.still or np.max(body.weakness) > 0.0 else 1
     for j in range(N_JOINTS):
         if j % JOINTS_OF_LEG < 5:
             e = qpos[body.qpos[j]] - ref[ANGLE + j]
-            angle += e * e
+            angle += (ADDUCTING[strict] if j % JOINTS_OF_LEG == 1 else 1.0) * e * e
             e = qvel[body.dof[j]] - rate * ref[SLOPE + j]
             velocity += e * e
             e = (actuator[body.dof[j]] + work.exo_torque[j] - ref[MOMENT + j]) / body.mass
@@ -162,6 +167,9 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
         for k in range(2):
             e = work.foot_force[side, 2 * k] / (GRAVITY * body.mass) - ref[LOAD + 2 * side + k]
             load += (1.0 if k == 1 else 4.0) * e * e
+    distortion = 0.0
+    if strict and state[BOUND] == 0.0:
+        distortion = abs(1.0 - clock_pace(qpos, qvel, body, state, action, work))
     effort = state[EFFORT] / max(1.0, state[EFFORT_COUNT])
     size, change = 0.0, 0.0
     for a in range(N_ACTIONS):
@@ -172,11 +180,12 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
     return float(
         W_ANGLE * np.exp(-10.0 * angle)
         + W_RATE * np.exp(-0.015 * velocity)
-        + W_PELVIS * np.exp(-40.0 * dz * dz - 10.0 * (dpitch * dpitch + droll * droll + dyaw * dyaw))
+        + W_PELVIS * np.exp(-UPRIGHT[strict] * dz * dz - 10.0 * (dpitch * dpitch + droll * droll + dyaw * dyaw))
         + W_VELOCITY * np.exp(-5.0 * dv * dv - 3.0 * dy * dy - 20.0 * lag * lag - 10.0 * lane * lane)
-        + W_MOMENT * np.exp(-2.0 * moment)
+        + W_MOMENT * np.exp(-3.0 * moment)
         + W_LOAD * np.exp(-4.0 * load)
         - C_IMPACT * min(1.0, impact)
+        - C_CLOCK * distortion
         - C_EFFORT * effort
         - C_ACTION * size
         - C_CHANGE * change

@@ -23,12 +23,13 @@ from .nervous import ACTION_LIMIT, N_ACTIONS, POLICY_PERIOD
 from .observation import N_OBSERVATIONS, observe
 from .posture_plan import POSTURES, STAND
 from .reference import Reference, load_reference
-from .state import DELAY, GOAL, NEXT_LANE, STATE_SIZE, WANTED
+from .state import BOUND, DELAY, GOAL, NEXT_LANE, STATE_SIZE, WANTED
 from .subjects import Subject
 from .terrain import LEVEL, Terrain
 
 CONTROL_RATE_HZ = 200.0
 ASTRAY = 0.1  # rad, spread of the heading that a walker begins with (chosen)
+ELSEWHERE = 0.4  # of a push on level ground, for people on ramps or between stairs and for the impaired (chosen)
 IMPAIRED_SPEED = 1.0  # m/s, the most that is asked of people with an impairment
 
 OBSERVATION_SPACE = spaces.Box(-5.0, 5.0, (N_OBSERVATIONS,), np.float32)
@@ -170,9 +171,12 @@ class GaitBatch:
         self.push_left -= POLICY_PERIOD
         self.push[self.push_left <= 0.0] = 0.0
         new = self.rng.random(n) < POLICY_PERIOD / task.push_every_s
-        for i in np.flatnonzero(new & (task.push_n[1] > 0.0)):
-            force, angle = self.rng.uniform(*task.push_n), self.rng.uniform(0.0, 2.0 * np.pi)
-            self.push[i] = force * np.array([np.cos(angle), 0.7 * np.sin(angle), 0.0])
+        # Who is pushed on stairs falls, whatever it does.
+        for i in np.flatnonzero(new & (task.push_n[1] > 0.0) & (self.state[:, BOUND] == 0.0)):
+            person = self.people[i]
+            share = 1.0 if person.terrain == LEVEL and not person.impairments else ELSEWHERE
+            force, angle = share * self.rng.uniform(*task.push_n), self.rng.uniform(0.0, 2.0 * np.pi)
+            self.push[i] = force * np.array([np.cos(angle), np.sin(angle), 0.0])
             self.push_left[i] = task.push_s
         for i in np.flatnonzero(self.rng.random(n) < POLICY_PERIOD / 0.7):
             if np.any(self.gain[i]):

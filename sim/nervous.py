@@ -130,7 +130,7 @@ def moment_arms(pointers: Any, body: Any, arms: Any) -> None:
 
 
 @compiled
-def _pace(qpos: Any, qvel: Any, body: Any, state: Any, action: Any, work: Any) -> float:
+def clock_pace(qpos: Any, qvel: Any, body: Any, state: Any, action: Any, work: Any) -> float:
     """How fast the clock of the gait runs, over its own pace."""
     climb = min(1.0, max(0.0, state[GRADE]) / STEEP) if state[BOUND] == 0.0 else 0.0
     lasting = climb * state[HABIT]
@@ -145,7 +145,7 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
     ref = work.reference
     refer(body, state, work)
     right_leads = state[LOOK_RIGHT] > 0.0
-    rate = _pace(qpos, qvel, body, state, action, work) / state[STRIDE_TIME]
+    rate = clock_pace(qpos, qvel, body, state, action, work) / state[STRIDE_TIME]
     exo_torque(qpos, qvel, body, exo, work.exo_torque)
     balance(qpos, qvel, body, state, work, work.balance)
     for j in range(N_JOINTS):
@@ -253,7 +253,7 @@ def advance(
         call(functions[EULER], model, data)
         if lands(body, state):
             foot_forces(functions, pointers, body, work.foot_force)
-        pace = _pace(qpos, qvel, body, state, action, work)
+        pace = clock_pace(qpos, qvel, body, state, action, work)
         move_on(body, state, qpos[0], qvel[0], dt * pace, work)
         state[HABIT] += (action[CONTROLLED] - state[HABIT]) * dt / HABITUAL
         if len(exo.joint):

@@ -5,7 +5,10 @@ import functools
 import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
+from exotwin.sim.balance import LANDED, LANDING, WAITING
 from exotwin.sim.batch import (
+    C_ACTION,
+    C_CLOCK,
     FALL_DROP,
     FALL_LAG,
     FALL_PITCH,
@@ -25,11 +28,11 @@ from exotwin.sim.body import Embodiment
 from exotwin.sim.bridge import functions
 from exotwin.sim.gait_plan import CYCLE, planned
 from exotwin.sim.impairments import Impairment
-from exotwin.sim.nervous import N_ACTIONS, POLICY_PERIOD, advance, keep_pace
+from exotwin.sim.nervous import CONTROLLED, N_ACTIONS, PACE, POLICY_PERIOD, advance, keep_pace
 from exotwin.sim.observation import N_OBSERVATIONS, observe
 from exotwin.sim.reference import load_reference
-from exotwin.sim.state import EFFORT, EFFORT_COUNT, KIND, LOOK_RIGHT, LOOKED_RIGHT
-from exotwin.sim.subjects import Subject
+from exotwin.sim.state import EFFORT, EFFORT_COUNT, KIND, LOOK_RIGHT, LOOKED_RIGHT, PHASE
+from exotwin.sim.subjects import GRAVITY, Subject
 from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain
 from scipy.spatial.transform import Rotation
 
@@ -169,3 +172,50 @@ def test_reward_is_more_for_who_keeps_to_the_reference_and_rests():
         assert rewarded(person) < best - 0.01, spoil
     assert rewarded(put(), action=0.5, before=0.5) < best
     assert rewarded(put(), action=0.5, before=-0.5) < rewarded(put(), action=0.5, before=0.5)
+
+
+def test_a_clock_that_waits_or_hurries_costs():
+    """Free strides only. A late foot carries next to nothing as the half cycle begins, or a little more."""
+
+    def landing(share, pace=0.0, x=0.0):
+        person = put(phase=0.0, x=x)
+        person.state[PHASE] = 0.25 * LANDING
+        person.work.foot_force[0, 2] = share * GRAVITY * person.body.mass
+        actions = np.zeros(N_ACTIONS)
+        actions[CONTROLLED] = pace
+        return reward(person.pointers, person.body, person.state, actions, actions, False, person.work)
+
+    landed = 1.1 * LANDED
+    # Ground force is compared with the reference's, hence the small difference.
+    assert landing(landed) - landing(0.9 * LANDED) == pytest.approx(C_CLOCK * (1.0 - WAITING), abs=0.01)
+    for pace in (-0.5, 0.5):
+        cost = C_ACTION * pace**2
+        assert landing(landed) - landing(landed, pace) == pytest.approx(C_CLOCK * PACE * abs(pace) + cost)
+        assert landing(landed, x=1.4) - landing(landed, pace, x=1.4) == pytest.approx(cost)
+
+
+def test_the_healthy_pay_more_for_straddling_riding_high_and_waiting():
+    def cost(ill, spoil):
+        person = Embodiment(Subject(), None, load_reference("walk"), TIMESTEP, LEVEL, ill)
+        rewards = []
+        for amount in (0.0, 1.0):
+            person.place(0.2, 1.2)
+            settle(FUNCTIONS, person.pointers, person.body, person.exo, person.state, person.action, person.work)
+            spoil(person, amount)
+            rewards.append(rewarded(person))
+        return rewards[0] - rewards[1]
+
+    def straddle(person, amount):
+        person.data.qpos[person.body.qpos[1]] -= amount * np.radians(5.0)
+
+    def ride_high(person, amount):
+        person.data.qpos[2] += 0.03 * amount
+
+    def wait(person, amount):
+        person.state[PHASE] = 0.25 * LANDING
+        person.work.foot_force[:, 2] = (1.0 - amount) * GRAVITY * person.body.mass
+
+    ill = [Impairment(kind="hemiparesis", severity=0.5, side="l")]
+    assert cost([], straddle) > 2.0 * cost(ill, straddle) > 0.0
+    assert cost([], ride_high) > 2.0 * cost(ill, ride_high) > 0.0
+    assert cost([], wait) - cost(ill, wait) == pytest.approx(C_CLOCK * (1.0 - WAITING), abs=0.02)

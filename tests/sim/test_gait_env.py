@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
 from exotwin.sim.balance import euler_angles
-from exotwin.sim.gait_env import ASTRAY, IMPAIRED_SPEED, GaitVecEnv, HumanGaitEnv
+from exotwin.sim.gait_env import ASTRAY, ELSEWHERE, IMPAIRED_SPEED, GaitVecEnv, HumanGaitEnv
 from exotwin.sim.gait_plan import CYCLE, FIRST, LAST, STRIDE
 from exotwin.sim.gait_task import GaitTask, load_gait_task
 from exotwin.sim.gait_training import actor_of, policy_of, train_gait
@@ -18,7 +18,7 @@ from exotwin.sim.policy import act, load_policy
 from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.reference import PELVIS, ROTATION
 from exotwin.sim.registration import ENVIRONMENT
-from exotwin.sim.state import DELAY, GOAL, KIND, WANTED
+from exotwin.sim.state import BOUND, DELAY, GOAL, KIND, WANTED
 from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import Level, Stairs, Terrain
 from gymnasium.utils.env_checker import check_env
@@ -144,7 +144,7 @@ def test_actions_beyond_the_limit_are_clipped():
     assert runs[0].tobytes() == runs[1].tobytes()
 
 
-def test_people_differ_and_are_pushed_only_where_the_task_says():
+def test_people_differ_and_are_pushed_where_the_task_says_less_off_level_ground_and_not_on_stairs():
     pushed = GaitVecEnv(small_task(push_n=(50.0, 60.0), push_every_s=0.02, push_s=0.1), DEVICES, seed=0)
     pushed.reset()
     pushed.step(np.zeros((pushed.num_envs, N_ACTIONS)))
@@ -153,8 +153,18 @@ def test_people_differ_and_are_pushed_only_where_the_task_says():
         assert len(masses) == len(batch)
         for person in batch.people:
             force = person.data.xfrc_applied
-            assert 30.0 < np.linalg.norm(force[1]) <= 60.0
+            assert 50.0 <= np.linalg.norm(force[1]) <= 60.0
             assert not force[2:].any()
+    hard = {"push_n": (50.0, 60.0), "push_every_s": 0.02}
+    ways = {"terrains": {"stairs": 1.0}, "start_on_way": 1.0}, {"impaired_share": 1.0}
+    for batch in (b for way in ways for b in GaitVecEnv(small_task(**hard, **way), DEVICES, seed=0).batches):
+        for i in range(len(batch)):
+            batch.reset(i)
+        on_stairs = batch.state[:, BOUND] > 0.0
+        batch.step(np.zeros((len(batch), N_ACTIONS)))
+        force = np.array([np.linalg.norm(p.data.xfrc_applied[1]) for p in batch.people])
+        assert np.all((force > 0.0) != on_stairs)
+        assert force.max() <= ELSEWHERE * 60.0
     calm = GaitVecEnv(small_task(), DEVICES, seed=0)
     calm.reset()
     calm.step(np.zeros((calm.num_envs, N_ACTIONS)))

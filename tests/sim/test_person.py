@@ -392,6 +392,14 @@ def test_knee_extension_is_strongest_in_mid_range():
     assert 35 <= np.argmax(torque) <= 75
 
 
+@pytest.mark.parametrize("angle", range(60, 106, 5))
+def test_knee_extension_falls_off_in_flexion_as_it_does_in_people(angle):
+    """Anderson 2007, J Biomech 40:3105: isometric torque of men aged 18-25 against knee angle, per weight x height."""
+    people = 0.163 * np.cos(1.258 * (np.radians(angle) - 1.135)) * 75.0 * 9.81 * 1.75
+    model = leg().strength("knee_flexion", {"hip_flexion": 1.4, "knee_flexion": np.radians(angle)}).down
+    assert model == pytest.approx(people, rel=0.13)
+
+
 @pytest.mark.parametrize(("hip", "knee", "ankle"), [(90, 90, 10), (110, 110, 25), (70, 100, 10)])
 def test_extensors_can_rise_from_a_squat(hip, knee, ankle):
     """Rising needs about 1 Nm/kg of each knee and hip, 0.5 of the ankle; arms must not change sides in deep poses."""
