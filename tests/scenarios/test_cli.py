@@ -298,10 +298,6 @@ def test_ctrl_c_ends_the_real_command_with_code_130_and_partial_files(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list_scenarios())
-def test_a_shipped_scenario_passes_its_gates(exotwin, name, request):
-    if name == "level_walk":
-        # Ten seeds in the README: unpowered, the knee swings early (6 deg RMS from the reference), and the
-        # ankle's estimate is not 50 % better than the profile's with every seed.
-        request.applymarker(pytest.mark.xfail(reason="two gates are missed: the knee's angle, the ankle's estimate"))
+def test_a_shipped_scenario_passes_its_gates(exotwin, name):
     code, out, error = exotwin("run", name, "--no-video")
     assert code == 0, out + error
