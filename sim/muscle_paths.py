@@ -117,7 +117,7 @@ class Fibres:
 
 # The source runs the plantarflexors at 0.15-0.67 of optimal length, without passive torque. With a rigid tendon a
 # fibre that is longer than the anatomical one (gait2392: 60 and 50 mm) stands for fibre plus Achilles tendon.
-# The source stretches the vasti to 1.3 of optimal length at 100 deg of knee flexion, where extension has but half of its
+# The source stretches the vasti to 1.3 of optimal length at 100 deg of knee flexion, where extension has half of its
 # torque at 60 deg; people have 72 % (Anderson 2007, J Biomech 40:3105, men 18-25), and need it to rise from a seat. So
 # the vasti work at shorter lengths here.
 FIBRES: dict[str, Fibres] = {
