@@ -195,8 +195,10 @@ def test_a_clock_that_waits_or_hurries_costs():
 
 
 def test_the_healthy_pay_more_for_straddling_riding_high_and_waiting():
-    def cost(ill, spoil):
-        person = Embodiment(Subject(), None, load_reference("walk"), TIMESTEP, LEVEL, ill)
+    ill = [Impairment(kind="hemiparesis", severity=0.5, side="l")]
+    well, impaired = (Embodiment(Subject(), None, load_reference("walk"), TIMESTEP, LEVEL, has) for has in ([], ill))
+
+    def cost(person, spoil):
         rewards = []
         for amount in (0.0, 1.0):
             person.place(0.2, 1.2)
@@ -215,7 +217,6 @@ def test_the_healthy_pay_more_for_straddling_riding_high_and_waiting():
         person.state[PHASE] = 0.25 * LANDING
         person.work.foot_force[:, 2] = (1.0 - amount) * GRAVITY * person.body.mass
 
-    ill = [Impairment(kind="hemiparesis", severity=0.5, side="l")]
-    assert cost([], straddle) > 2.0 * cost(ill, straddle) > 0.0
-    assert cost([], ride_high) > 2.0 * cost(ill, ride_high) > 0.0
-    assert cost([], wait) - cost(ill, wait) == pytest.approx(C_CLOCK * (1.0 - WAITING), abs=0.02)
+    assert cost(well, straddle) > 2.0 * cost(impaired, straddle) > 0.0
+    assert cost(well, ride_high) > 2.0 * cost(impaired, ride_high) > 0.0
+    assert cost(well, wait) - cost(impaired, wait) == pytest.approx(C_CLOCK * (1.0 - WAITING), abs=0.02)

@@ -12,6 +12,7 @@ from exotwin.sim.person import FOOT_RADIUS
 from exotwin.sim.plant import Plant
 from exotwin.sim.posture_plan import (
     POSTURE_MODES,
+    POSTURES,
     SIT,
     SQUAT,
     STAND,
@@ -241,7 +242,7 @@ def test_net_torque_is_inverse_dynamics_with_the_seat(sitting):
     assert seen
 
 
-@pytest.mark.parametrize("posture", ["stand", "sit", "squat"])
+@pytest.mark.parametrize("posture", POSTURES)
 def test_people_do_as_they_are_asked(posture):
     plant = Plant(Subject(), HKA, "stand")
     for seed in range(3):
