@@ -288,15 +288,27 @@ def train_gait_(
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint")] = False,
     threads: Annotated[int, typer.Option(help="physics and torch threads")] = 2,
+    begin: Annotated[
+        str, typer.Option("--from", help="a policy (shipped name or .npz) that the last stage goes on from")
+    ] = "",
 ) -> None:
     """Teach the simulated person a gait (PPO) and write its policy."""
     from ..sim.gait_task import load_gait_task
     from ..sim.gait_training import train_gait
+    from ..sim.policy import load_policy
     from .catalogue import find_device
 
     task = load_gait_task(gait)
     names = {name for stage in task.stages() for name in stage.devices if name != "none"}
-    policy = train_gait(task, {name: find_device(name) for name in names}, out, seed, resume, threads)
+    policy = train_gait(
+        task,
+        {name: find_device(name) for name in names},
+        out,
+        seed,
+        resume,
+        threads,
+        load_policy(begin) if begin else None,
+    )
     console.print(f"written to {policy}")
 
 

@@ -38,9 +38,9 @@ class Body(NamedTuple):
     """What is fixed about a person, its gait and the ground.
 
     muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax. cells ... heel_from_edge: see `Reference`. weakness:
-    (2, 5) what each leg's hip, knee extensors, plantar- and dorsiflexors lack in force, and its spasticity. spinal: see
-    `reflexes.spinal_table`, used where impaired. terrain:
-    `Terrain.rows`.
+    (2, 5) what each leg's hip, knee extensors, plantar- and dorsiflexors lack in force, and its spasticity. strength:
+    muscle force over that of the standard man, for each kg carried. impaired: whether the person has an impairment.
+    spinal: see `reflexes.spinal_table`, used where the spinal cord has work (reflexive). terrain: `Terrain.rows`.
     """
 
     qpos: Any
@@ -58,7 +58,9 @@ class Body(NamedTuple):
     treads: Any
     heel_from_edge: Any
     weakness: Any
+    strength: float
     impaired: bool
+    reflexive: bool
     spinal: Any
     still: bool
     calcn: Any
@@ -291,6 +293,7 @@ def _body(
     gain = subject.mass_kg / GAIN_MASS * subject.scale / GAIN_SCALE
     worn = float(model.body_subtreemass[model.body("root").id] - subject.mass_kg)
     scaled = reference.for_subject(subject, worn)
+    weakness = _weakness(what)
     return Body(
         qpos=np.array([model.joint(j).qposadr[0] for j in SIDED_JOINTS]),
         dof=dof,
@@ -306,8 +309,10 @@ def _body(
         rises=scaled.rises,
         treads=scaled.treads,
         heel_from_edge=scaled.heel_from_edge,
-        weakness=_weakness(what),
-        impaired=what.spinal,
+        weakness=weakness,
+        strength=subject.muscle_force * GAIN_MASS / (subject.mass_kg + worn),
+        impaired=bool(np.any(weakness > 0.0)),
+        reflexive=what.spinal,
         spinal=spinal_table(what, model),
         still=scaled.still,
         calcn=np.array([model.body(f"calcn_{s}").id for s in SIDES]),

@@ -33,6 +33,7 @@ class PpoSettings(Config):
     entropy: float = 0.0  # bonus: keeps the exploration from dying away in long runs
     hidden: int = 256
     log_std: float = -1.2
+    critic_steps: int = 400_000  # of a run that begins with a policy: the critic alone learns what it is worth
     output_scale: float = 0.1
 
 
@@ -72,6 +73,7 @@ class GaitTask(Config):
     assist_offset: float = 0.15
     assist_probability: float = 0.7
     steps: int = 6_000_000
+    people_for: int = Field(1_000_000, gt=0, description="steps after which other people take their places")
     ppo: PpoSettings = PpoSettings()
     curriculum: tuple[dict[str, Any], ...] = Field(
         (), description="easier stages before the whole task, each the keys it changes (steps among them)"

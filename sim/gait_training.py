@@ -32,34 +32,43 @@ def train_gait(
     seed: int = 0,
     resume: bool = False,
     threads: int = 2,
+    begin: GaitPolicy | None = None,
 ) -> Path:
     """Train through the task's stages and write ``policy.npz`` into out; returns its path.
 
-    resume: go on from ``out/checkpoint.zip``. Ctrl-C writes the checkpoint and the policy as far as they are.
+    resume: go on from ``out/checkpoint.zip``. begin: the policy that the last stage alone goes on from, with a new
+    critic. Ctrl-C writes the checkpoint and the policy as far as they are. Raises ValueError for a policy of another
+    shape than the task's.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     checkpoint = out / "checkpoint.zip"
     model: PPO | None = None
     begun = PPO.load(checkpoint, device="cpu").num_timesteps if resume and checkpoint.exists() else 0
-    stages = task.stages()
+    stages = task.stages()[-1:] if begin else task.stages()
     total = sum(stage.steps for stage in stages)
     log = _Log(out, total, total - round(AVERAGED * stages[-1].steps), threads)
     end = 0
     try:
         for number, stage in enumerate(stages):
             end += stage.steps
-            if begun >= end:
-                continue
-            env = GaitVecEnv(stage, devices, seed + number, threads)
-            if begun or number:
-                # The keys of this stage are laid over those of the one before.
-                model = PPO.load(checkpoint, env=env, device="cpu", **_settings(stage, end))
-            else:
-                model = _new_model(stage, env, seed)
             log.stage, log.episode_s = number, stage.episode_s
-            model.learn(end - model.num_timesteps, callback=log, reset_num_timesteps=False)
-            log.save(model)
+            while begun < end:
+                # Whoever is met for too long is learnt by heart.
+                until = min(end, begun + stage.people_for)
+                env = GaitVecEnv(stage, devices, seed + begun // stage.people_for + 1000 * number, threads)
+                rate = Decay(stage.ppo.learning_rate, stage.ppo.final_learning_rate, stage.steps, end, until)
+                if model is not None or begun:
+                    # The keys of this stage are laid over those of the one before.
+                    model = PPO.load(checkpoint, env=env, device="cpu", learning_rate=rate, **_settings(stage))
+                else:
+                    model = _new_model(stage, env, rate, seed)
+                    if begin:
+                        _take_over(model, begin)
+                        _learn_critic(model, stage, log)
+                model.learn(until - model.num_timesteps, callback=log, reset_num_timesteps=False)
+                log.save(model)
+                begun = model.num_timesteps
     except KeyboardInterrupt:
         log.console.print("[yellow]stopped; go on with --resume")
     target = out / "policy.npz"
@@ -72,14 +81,13 @@ def train_gait(
     return target
 
 
-def _settings(task: GaitTask, end: int) -> dict[str, Any]:
-    """The settings of PPO that may change from stage to stage. end: steps of the run at the end of this stage."""
+def _settings(task: GaitTask) -> dict[str, Any]:
+    """The settings of PPO that may change from stage to stage, but for the learning rate."""
     ppo = task.ppo
     return {
         "n_steps": ppo.n_steps,
         "batch_size": ppo.batch_size,
         "n_epochs": ppo.n_epochs,
-        "learning_rate": Decay(ppo.learning_rate, ppo.final_learning_rate, task.steps / end),
         "gamma": ppo.gamma,
         "gae_lambda": ppo.gae_lambda,
         "target_kl": ppo.target_kl,
@@ -87,12 +95,13 @@ def _settings(task: GaitTask, end: int) -> dict[str, Any]:
     }
 
 
-def _new_model(task: GaitTask, env: GaitVecEnv, seed: int) -> PPO:
+def _new_model(task: GaitTask, env: GaitVecEnv, rate: Decay, seed: int) -> PPO:
     ppo = task.ppo
     model = PPO(
         "MlpPolicy",
         env,
-        **_settings(task, task.steps),
+        learning_rate=rate,
+        **_settings(task),
         clip_range=ppo.clip_range,
         policy_kwargs={
             "net_arch": {"pi": [ppo.hidden] * 2, "vf": [ppo.hidden] * 2},
@@ -108,18 +117,43 @@ def _new_model(task: GaitTask, env: GaitVecEnv, seed: int) -> PPO:
     return model
 
 
+def _take_over(model: PPO, policy: GaitPolicy) -> None:
+    """Give a new model's actor the weights of a policy."""
+    extractor, head = actor_of(model)
+    with torch.no_grad():
+        for layer, weight, bias in zip((extractor[0], extractor[2], head), policy.weights, policy.biases, strict=True):
+            if layer.weight.shape != weight.shape:
+                raise ValueError(
+                    f"a layer of the policy is {weight.shape}, of the task's {tuple(layer.weight.shape)} (out, in)"
+                )
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(bias))
+
+
+def _learn_critic(model: PPO, task: GaitTask, log: _Log) -> None:
+    """Let the critic learn what the policy that was taken over is worth, before its advice counts."""
+    policy: Any = model.policy
+    frozen = [*actor_of(model).parameters(), policy.log_std]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    model.learn(min(task.ppo.critic_steps, task.steps), callback=log, reset_num_timesteps=False)
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+
+
 class Decay:
     """Learning rate falling linearly over a stage; a class, so that checkpoints can hold it.
 
-    share: of the steps from the beginning of the run to the end of the stage, those that belong to the stage.
+    steps: of the stage. end: of the run, when the stage ends. until: of the run, when this call of learn ends.
     """
 
-    def __init__(self, first: float, last: float, share: float) -> None:
-        self.first, self.last, self.share = first, last, share
+    def __init__(self, first: float, last: float, steps: int, end: int, until: int) -> None:
+        self.first, self.last, self.steps, self.end, self.until = first, last, steps, end, until
 
     def __call__(self, remaining: float) -> float:
-        """The rate when this share of the steps up to the end of the stage remains."""
-        return self.last + (self.first - self.last) * min(1.0, max(0.0, remaining / self.share))
+        """The rate when this share of the steps up to `until` remains."""
+        left = self.end - (1.0 - remaining) * self.until
+        return self.last + (self.first - self.last) * min(1.0, max(0.0, left / self.steps))
 
 
 def actor_of(model: Any) -> torch.nn.ModuleList:

@@ -173,7 +173,7 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
         MUSCLES_OF_LEG,
         JOINTS_OF_LEG,
     )
-    if body.impaired:  # the spinal cord has the last word
+    if body.reflexive:  # the spinal cord has the last word
         return
     act = view(pointers[ACT], N_MUSCLES)
     ctrl = view(pointers[CTRL], body.nu)
@@ -195,7 +195,7 @@ def forward(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, acti
         call(functions[FWD_POSITION], model, data)
     call(functions[FWD_VELOCITY], model, data)
     recruit(pointers, body, exo, state, action, work)
-    if body.impaired:
+    if body.reflexive:
         spinal(pointers, body.spinal, work.reflex, work.activation, body.timestep)
     ctrl = view(pointers[CTRL], body.nu)
     for i in range(len(exo.joint)):

@@ -11,10 +11,10 @@ from exotwin.sim.balance import euler_angles
 from exotwin.sim.gait_env import ASTRAY, ELSEWHERE, IMPAIRED_SPEED, GaitVecEnv, HumanGaitEnv
 from exotwin.sim.gait_plan import CYCLE, FIRST, LAST, STRIDE
 from exotwin.sim.gait_task import GaitTask, load_gait_task
-from exotwin.sim.gait_training import actor_of, policy_of, train_gait
+from exotwin.sim.gait_training import Decay, actor_of, policy_of, train_gait
 from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, POLICY_PERIOD
 from exotwin.sim.observation import N_OBSERVATIONS
-from exotwin.sim.policy import act, load_policy
+from exotwin.sim.policy import GaitPolicy, act, load_policy
 from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.reference import PELVIS, ROTATION
 from exotwin.sim.registration import ENVIRONMENT
@@ -253,6 +253,48 @@ def test_ppo_learns_checkpoints_and_goes_on(tmp_path):
     longer = task.model_copy(update={"steps": 512})
     train_gait(longer, DEVICES, tmp_path, resume=True, threads=1)
     assert PPO.load(tmp_path / "checkpoint.zip", device="cpu").num_timesteps == 128 + 512
+
+
+def test_other_people_take_their_places_while_the_rate_falls_on(tmp_path, monkeypatch):
+    met, rates = [], []
+
+    class Watched(GaitVecEnv):
+        def __init__(self, *args):
+            super().__init__(*args)
+            met.append([p.subject for batch in self.batches for p in batch.people])
+
+    rate = Decay.__call__
+
+    def watched(self, remaining):
+        rates.append(rate(self, remaining))
+        return rates[-1]
+
+    monkeypatch.setattr("exotwin.sim.gait_training.GaitVecEnv", Watched)
+    monkeypatch.setattr(Decay, "__call__", watched)
+    ppo = {"n_steps": 32, "batch_size": 64, "n_epochs": 1, "hidden": 16, "learning_rate": 1e-3}
+    train_gait(small_task(people_for=128, ppo=ppo | {"final_learning_rate": 0.0}), DEVICES, tmp_path, threads=1)
+    assert len(met) == 2
+    assert not set(met[0]) & set(met[1])
+    # One line from the first step to the last, whoever is there: 128 steps a rollout, 256 in all.
+    assert {round(rate, 9) for rate in rates} <= {1e-3, 5e-4, 0.0}
+    assert rates[-1] == 0.0
+
+
+def test_training_goes_on_from_a_policy(tmp_path):
+    rng = np.random.default_rng(0)
+    shapes = [(16, N_OBSERVATIONS), (16, 16), (N_ACTIONS, 16)]
+    first = GaitPolicy("walk", [rng.normal(0, 0.1, s) for s in shapes], [rng.normal(0, 0.1, s[0]) for s in shapes])
+    ppo = {"n_steps": 32, "batch_size": 64, "n_epochs": 1, "hidden": 16}
+    stages = [{"steps": 10_000_000}]  # not gone through again
+    task = small_task(curriculum=stages, ppo=ppo | {"critic_steps": 256})
+    only_critic = load_policy(train_gait(task, DEVICES, tmp_path / "a", threads=1, begin=first))
+    for learnt, given in zip(only_critic.weights + only_critic.biases, first.weights + first.biases, strict=True):
+        np.testing.assert_allclose(learnt, given, atol=1e-7)
+    task = small_task(curriculum=stages, ppo=ppo | {"critic_steps": 128})
+    more = load_policy(train_gait(task, DEVICES, tmp_path / "b", threads=1, begin=first))
+    assert 1e-6 < np.abs(more.weights[0] - first.weights[0]).max() < 0.05
+    with pytest.raises(ValueError, match=r"\(16, 82\), of the task's \(8, 82\)"):
+        train_gait(small_task(ppo=ppo | {"hidden": 8}), DEVICES, tmp_path / "c", threads=1, begin=first)
 
 
 def test_the_policy_is_the_mean_over_the_end_of_the_run(tmp_path, monkeypatch):
