@@ -33,7 +33,9 @@ class PpoSettings(Config):
     entropy: float = 0.0  # bonus: keeps the exploration from dying away in long runs
     hidden: int = 256
     log_std: float = -1.2
-    critic_steps: int = 400_000  # of a run that begins with a policy: the critic alone learns what it is worth
+    # Of a run that begins with a policy the critic alone learns at first what that is worth, in more epochs.
+    critic_steps: int = 600_000
+    critic_epochs: int = 20
     output_scale: float = 0.1
 
 

@@ -136,7 +136,9 @@ def _learn_critic(model: PPO, task: GaitTask, log: _Log) -> None:
     frozen = [*actor_of(model).parameters(), policy.log_std]
     for parameter in frozen:
         parameter.requires_grad_(False)
+    model.n_epochs = task.ppo.critic_epochs
     model.learn(min(task.ppo.critic_steps, task.steps), callback=log, reset_num_timesteps=False)
+    model.n_epochs = task.ppo.n_epochs
     for parameter in frozen:
         parameter.requires_grad_(True)
 

@@ -17,12 +17,14 @@ GROUPS = {
     "hamstrings": ("semimem", "semiten", "bifemlh"),
     "abd": ("glut_med1", "glut_med2", "glut_med3", "glut_min1", "glut_min2", "glut_min3"),
     "add": ("add_long", "add_brev", "add_mag1", "add_mag2", "add_mag3"),
+    "tibant": ("tib_ant",),
 }
 # Our joint -> OpenSim's coordinate, its sign and the angles (deg).
 JOINTS = {
     "hip_flexion": ("hip_flexion_r", 1.0, [5.0 * i for i in range(-4, 13)]),
     "hip_adduction": ("hip_adduction_r", 1.0, [2.5 * i for i in range(-6, 7)]),
     "knee_flexion": ("knee_angle_r", -1.0, [5.0 * i for i in range(0, 21)]),
+    "ankle_dorsiflexion": ("ankle_angle_r", 1.0, [5.0 * i for i in range(-5, 6)]),
 }
 CROSSED = {
     "vasti": ("knee_flexion",),
@@ -30,6 +32,7 @@ CROSSED = {
     "hamstrings": ("hip_flexion", "hip_adduction", "knee_flexion"),
     "abd": ("hip_flexion", "hip_adduction"),
     "add": ("hip_flexion", "hip_adduction"),
+    "tibant": ("ankle_dorsiflexion",),
 }
 
 
