@@ -46,9 +46,6 @@ C_EFFORT, C_ACTION, C_CHANGE, C_IMPACT, C_CLOCK = 2.0, 0.004, 0.01, 0.3, 0.3
 # impairment shall not straddle or ride high, which makes them land late; others may (chosen).
 ADDUCTING, UPRIGHT = (1.0, 4.0), (40.0, 400.0)
 HARD_LANDING = 1.25  # body weights on one foot, above which a landing costs
-# How much the likeness of angles, moments and ground force counts for a walker with an impairment, who shall find the
-# gait that its muscles allow and not work against them for that of the healthy (chosen).
-IMPAIRED_LIKENESS = 0.35
 # A fall: pelvis this far below the reference (m per unit of scale), or turned this far (rad).
 FALL_DROP, FALL_PITCH, FALL_ROLL, FALL_YAW = 0.16, 0.6, 0.5, 0.8
 # On stairs and in a posture, too far from the planned place (m per unit of scale): the next tread, or the seat, will be
@@ -86,8 +83,8 @@ def pick(batch: Any, i: int) -> Any:
     b, e, w = batch
     body = Body(
         b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.cells[i], b.times[i],
-        b.speeds[i], b.slopes[i], b.rises[i], b.treads[i], b.heel_from_edge[i], b.weakness[i], b.strength[i],
-        b.impaired[i], b.reflexive[i], b.spinal[i], b.still, b.calcn[i], b.toes[i],
+        b.speeds[i], b.slopes[i], b.rises[i], b.treads[i], b.heel_from_edge[i], b.weakness[i], b.impaired[i],
+        b.reflexive[i], b.spinal[i], b.still, b.calcn[i], b.toes[i],
         b.mass[i], b.scale[i], b.terrain[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
         b.moments, b.nsensor,
     )  # fmt: skip
@@ -146,7 +143,6 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
     actuator = view(pointers[QFRC_ACTUATOR], body.nv)
     angle, velocity, moment = 0.0, 0.0, 0.0
     strict = 0 if body.still or body.impaired else 1
-    alike = IMPAIRED_LIKENESS if body.impaired else 1.0
     for j in range(N_JOINTS):
         if j % JOINTS_OF_LEG < 5:
             e = qpos[body.qpos[j]] - ref[ANGLE + j]
@@ -182,13 +178,12 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
         before = (a + 5) % 10 if swapped and a < CONTROLLED else a
         change += (action[a] - previous[before]) ** 2
     return float(
-        (1.0 - alike) * (W_ANGLE + W_MOMENT + W_LOAD)
-        + alike * W_ANGLE * np.exp(-10.0 * angle)
+        W_ANGLE * np.exp(-10.0 * angle)
         + W_RATE * np.exp(-0.015 * velocity)
         + W_PELVIS * np.exp(-UPRIGHT[strict] * dz * dz - 10.0 * (dpitch * dpitch + droll * droll + dyaw * dyaw))
         + W_VELOCITY * np.exp(-5.0 * dv * dv - 3.0 * dy * dy - 20.0 * lag * lag - 10.0 * lane * lane)
-        + alike * W_MOMENT * np.exp(-3.0 * moment)
-        + alike * W_LOAD * np.exp(-4.0 * load)
+        + W_MOMENT * np.exp(-3.0 * moment)
+        + W_LOAD * np.exp(-4.0 * load)
         - C_IMPACT * min(1.0, impact)
         - C_CLOCK * distortion
         - C_EFFORT * effort

@@ -38,9 +38,9 @@ class Body(NamedTuple):
     """What is fixed about a person, its gait and the ground.
 
     muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax. cells ... heel_from_edge: see `Reference`. weakness:
-    (2, 5) what each leg's hip, knee extensors, plantar- and dorsiflexors lack in force, and its spasticity. strength:
-    muscle force over that of the standard man, for each kg carried. impaired: whether the person has an impairment.
-    spinal: see `reflexes.spinal_table`, used where the spinal cord has work (reflexive). terrain: `Terrain.rows`.
+    (2, 5) what each leg's hip, knee extensors, plantar- and dorsiflexors lack in force, and its spasticity. impaired:
+    whether any of that is there. spinal: see `reflexes.spinal_table`, used where the spinal cord has work (reflexive).
+    terrain: `Terrain.rows`.
     """
 
     qpos: Any
@@ -58,7 +58,6 @@ class Body(NamedTuple):
     treads: Any
     heel_from_edge: Any
     weakness: Any
-    strength: float
     impaired: bool
     reflexive: bool
     spinal: Any
@@ -310,7 +309,6 @@ def _body(
         treads=scaled.treads,
         heel_from_edge=scaled.heel_from_edge,
         weakness=weakness,
-        strength=subject.muscle_force * GAIN_MASS / (subject.mass_kg + worn),
         impaired=bool(np.any(weakness > 0.0)),
         reflexive=what.spinal,
         spinal=spinal_table(what, model),

@@ -79,7 +79,7 @@ FITTED: dict[str, MusclePath] = {
 # reduced model lacks. The plantarflexors stay above dynamometer values: a rigid tendon makes their fibres shorten with
 # the whole muscle, and people reach 1.5-1.7 Nm/kg in fast walking and 2.5-3 in running with less than full activation.
 STRENGTH: dict[str, float] = {
-    "abd": 0.60,
+    "abd": 0.745,
     "add": 0.48,
     "hamstrings": 0.52,
     "bifemsh": 1.85,
@@ -128,6 +128,10 @@ class Fibres:
 # the vasti work at shorter lengths here.
 FIBRES: dict[str, Fibres] = {
     "vasti": Fibres(optimal=105.0, normalised=0.42),
+    # The source has the abductors at the top of the force-length curve: strongest with the hip 15 deg abducted, where
+    # their arm is longest, and a sixth weaker at 20 deg of adduction, where a pelvis that drops needs them. People are
+    # strongest when adducted (Neumann 1988, Phys Ther 68:496).
+    "abd": Fibres(optimal=109.5, normalised=0.68),
     # gait2392's: 98 mm, of which 81 are fibre in the neutral pose. The source has it at 0.56.
     "tibant": Fibres(optimal=98.0, normalised=0.82),
     "gastroc": Fibres(optimal=110.0, normalised=1.05),

@@ -34,7 +34,7 @@ from .state import (
 from .subjects import GRAVITY
 from .terrain import ground_height
 
-N_OBSERVATIONS = 82
+N_OBSERVATIONS = 81
 PELVIS_BODY = 2  # body id
 SEEN = 4  # looks that are remembered, so that the policy may act on old ones
 # Where the ground's height is seen, m ahead of the pelvis at the source's size.
@@ -122,7 +122,6 @@ def _look(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action
     out[78] = state[BOUND]
     out[79] = state[WANTED] - state[SPEED]
     out[80] = 10.0 * state[DELAY]
-    out[81] = 3.0 * (body.strength - 1.0)
     if body.still:
         seat = view(pointers[CFRC_EXT], 6 * body.nbody)[6 * PELVIS_BODY + 5]
         see_posture(body, state, ref, seat, out)

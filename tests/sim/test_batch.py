@@ -12,7 +12,6 @@ from exotwin.sim.batch import (
     FALL_DROP,
     FALL_LAG,
     FALL_PITCH,
-    IMPAIRED_LIKENESS,
     W_ANGLE,
     W_LOAD,
     W_MOMENT,
@@ -221,20 +220,3 @@ def test_the_healthy_pay_more_for_straddling_riding_high_and_waiting():
     assert cost(well, straddle) > 2.0 * cost(impaired, straddle) > 0.0
     assert cost(well, ride_high) > 2.0 * cost(impaired, ride_high) > 0.0
     assert cost(well, wait) - cost(impaired, wait) == pytest.approx(C_CLOCK * (1.0 - WAITING), abs=0.02)
-
-
-def test_the_impaired_may_walk_unlike_the_healthy():
-    """Equal errors of angle cost those with an impairment that share of what they cost others."""
-    ill = [Impairment(kind="equinus", severity=0.5)]
-    people = (Embodiment(Subject(), None, load_reference("walk"), TIMESTEP, LEVEL, has) for has in ([], ill))
-
-    def cost(person):
-        person.place(0.2, 1.2)
-        settle(FUNCTIONS, person.pointers, person.body, person.exo, person.state, person.action, person.work)
-        before = rewarded(person)
-        person.data.qpos[person.body.qpos[[3, 9]]] += np.radians(15.0)
-        return before - rewarded(person)
-
-    well, impaired = map(cost, people)
-    assert impaired == pytest.approx(IMPAIRED_LIKENESS * well, rel=0.05)
-    assert well > 0.3

@@ -293,7 +293,7 @@ def test_training_goes_on_from_a_policy(tmp_path):
     task = small_task(curriculum=stages, ppo=ppo | {"critic_steps": 128})
     more = load_policy(train_gait(task, DEVICES, tmp_path / "b", threads=1, begin=first))
     assert 1e-6 < np.abs(more.weights[0] - first.weights[0]).max() < 0.05
-    with pytest.raises(ValueError, match=r"\(16, 82\), of the task's \(8, 82\)"):
+    with pytest.raises(ValueError, match=r"\(16, 81\), of the task's \(8, 81\)"):
         train_gait(small_task(ppo=ppo | {"hidden": 8}), DEVICES, tmp_path / "c", threads=1, begin=first)
 
 

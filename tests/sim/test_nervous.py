@@ -287,22 +287,6 @@ def test_weakness_is_seen_on_its_leg():
         assert {"gastroc", "soleus"} < set(MUSCLES)
 
 
-def test_a_person_knows_its_strength_for_what_it_carries():
-    """Muscle force for each kg, exoskeleton included, over that of the standard man with nothing on."""
-
-    def strength(person):
-        person.place(0.1, 1.2)
-        return 1.0 + seen(person)[81] / 3.0
-
-    reference = load_reference("walk")
-    assert strength(Embodiment(Subject(), None, reference, TIMESTEP)) == pytest.approx(1.0)
-    assert strength(Embodiment(Subject(strength=0.8), None, reference, TIMESTEP)) == pytest.approx(0.8)
-    worn = Embodiment(Subject(), HKA, reference, TIMESTEP)
-    carried = sum(worn.model.body_mass)
-    assert carried > 80.0
-    assert strength(worn) == pytest.approx(75.0 / carried)
-
-
 # --- adaptation to the exo
 
 
