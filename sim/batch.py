@@ -84,7 +84,7 @@ def pick(batch: Any, i: int) -> Any:
     body = Body(
         b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.cells[i], b.times[i],
         b.speeds[i], b.slopes[i], b.rises[i], b.treads[i], b.heel_from_edge[i], b.weakness[i], b.impaired[i],
-        b.reflexive[i], b.spinal[i], b.still, b.calcn[i], b.toes[i],
+        b.reflexive[i], b.spinal[i], b.contracted[i], b.knee_limits[i], b.still, b.calcn[i], b.toes[i],
         b.mass[i], b.scale[i], b.terrain[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
         b.moments, b.nsensor,
     )  # fmt: skip

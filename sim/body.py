@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..controllers.device import MUSCLES, SIDED_JOINTS, SIDES, DeviceDescription
 from .bridge import addresses
+from .contracture import knee_limits
 from .exo import DriveTables, actuator_step_parameters, align_device, attach_device, drive_state
 from .gait_plan import planned, refer, see_ground, shape, start_at
 from .impairments import SPASTIC_GAIN, Effects, Impairment, effects, impair_model
@@ -40,7 +41,7 @@ class Body(NamedTuple):
     muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax. cells ... heel_from_edge: see `Reference`. weakness:
     (2, 5) what each leg's hip, knee extensors, plantar- and dorsiflexors lack in force, and its spasticity. impaired:
     whether any of that is there. spinal: see `reflexes.spinal_table`, used where the spinal cord has work (reflexive).
-    terrain: `Terrain.rows`.
+    knee_limits: see `contracture`, used where contracted. terrain: `Terrain.rows`.
     """
 
     qpos: Any
@@ -61,6 +62,8 @@ class Body(NamedTuple):
     impaired: bool
     reflexive: bool
     spinal: Any
+    contracted: bool
+    knee_limits: Any
     still: bool
     calcn: Any
     toes: Any
@@ -293,6 +296,7 @@ def _body(
     worn = float(model.body_subtreemass[model.body("root").id] - subject.mass_kg)
     scaled = reference.for_subject(subject, worn)
     weakness = _weakness(what)
+    limits = knee_limits(model, data, muscle_rows, what, subject.mass_kg)
     return Body(
         qpos=np.array([model.joint(j).qposadr[0] for j in SIDED_JOINTS]),
         dof=dof,
@@ -312,6 +316,8 @@ def _body(
         impaired=bool(np.any(weakness > 0.0)),
         reflexive=what.spinal,
         spinal=spinal_table(what, model),
+        contracted=bool(np.any(limits > 0.0)),
+        knee_limits=limits,
         still=scaled.still,
         calcn=np.array([model.body(f"calcn_{s}").id for s in SIDES]),
         toes=np.array([model.body(f"toes_{s}").id for s in SIDES]),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .compiled import compiled
+from .contracture import give_way
 from .posture_plan import refer_posture
 from .reference import (
     AHEAD,
@@ -135,6 +136,8 @@ def refer(body: Any, state: Any, work: Any) -> None:
         for lateral in (LIST, ROTATION, LEFT):
             out[PELVIS + lateral] = -out[PELVIS + lateral]
             out[PELVIS_SLOPE + lateral] = -out[PELVIS_SLOPE + lateral]
+    if body.contracted:
+        give_way(body.knee_limits, body.scale, out)
 
 
 @compiled
