@@ -400,6 +400,18 @@ def test_knee_extension_falls_off_in_flexion_as_it_does_in_people(angle):
     assert model == pytest.approx(people, rel=0.13)
 
 
+def test_hip_abductors_are_strongest_when_adducted():
+    """As people's are (Neumann 1988, Phys Ther 68:496); the source's lose a sixth of their torque at 20 deg."""
+    torque = []
+    for angle in np.radians([-40, -20, 0, 10, 20]):
+        pose = {"hip_adduction": angle}
+        abductor = MUSCLES.index("abd")
+        torque.append(-leg().arms(pose)[abductor, JOINTS.index("hip_adduction")] * leg().forces(pose)[0][abductor])
+    abducted, half, neutral, adducted, far = torque
+    assert abducted < half < neutral < adducted
+    assert far > 0.95 * neutral
+
+
 def test_dorsiflexors_are_as_strong_as_people_and_keep_their_torque_when_the_foot_is_up():
     """Solianik 2011, Baltic J Sport Health Sci: 47.2 +- 8.1 Nm at 25 deg of plantarflexion, ten untrained men.
 
