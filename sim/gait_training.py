@@ -119,7 +119,8 @@ def _new_model(task: GaitTask, env: GaitVecEnv, rate: Decay, seed: int) -> PPO:
 
 def _take_over(model: PPO, policy: GaitPolicy) -> None:
     """Give a new model's actor the weights of a policy."""
-    extractor, head = actor_of(model)
+    actor: Any = actor_of(model)
+    extractor, head = actor
     with torch.no_grad():
         for layer, weight, bias in zip((extractor[0], extractor[2], head), policy.weights, policy.biases, strict=True):
             if layer.weight.shape != weight.shape:
