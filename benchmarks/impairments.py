@@ -27,6 +27,7 @@ from exotwin.sim.recording import Recording
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.subjects import Subject, sample_subjects
 from exotwin.sim.truth import BLOCKS
+from page import markers, put_table
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -38,7 +39,7 @@ SECONDS, SKIP_S = 20.0, 4.0
 YOUNG = (18.0, 45.0)  # years: ageing is an impairment here, not a property of the body
 GOAL = 90.0  # % who walk at their own speed at the greatest severity
 HEAD = ("impairment", "sign", "published", *(f"at {s:g}" for s in SEVERITIES), "as published")
-BEGIN, END = "<!-- impairments:begin -->", "<!-- impairments:end -->"
+NAME = "impairments"  # of the table in a page
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,7 @@ def walk(job: Job, speed: float, start: int) -> tuple[Recording, np.ndarray[Any,
 
 
 def study(job: Job) -> dict[str, dict[str, float]]:
-    """By kind: the person's own speed (`chosen`, m/s), whether it stays up there (`up`), and its signs.
-
-    All but `up` are NaN for who falls.
-    """
+    """By kind: whether the person stays up at its own speed (`up`), and its signs, NaN for who falls."""
     cost, limit = [], []
     for speed in SPEEDS:
         _, activation, fell = walk(job, speed, start=0)
@@ -87,9 +85,8 @@ def study(job: Job) -> dict[str, dict[str, float]]:
         chosen = comfortable_speed(SPEEDS, cost, limit)
         recording, _, fell = walk(job, chosen, start=1)
         if not fell:
-            own = {"chosen": chosen, "up": 1.0}
-            return {ill.kind: own | measure_signs(recording, ill, SKIP_S) for ill in job.impairments}
-    return {kind: {"chosen": np.nan, "up": 0.0} | {s.name: np.nan for s in SIGNS[kind]} for kind in job.kinds}
+            return {ill.kind: {"up": 1.0} | measure_signs(recording, ill, SKIP_S) for ill in job.impairments}
+    return {kind: {"up": 0.0} | {s.name: np.nan for s in SIGNS[kind]} for kind in job.kinds}
 
 
 def row(kind: str, people: dict[float, list[dict[str, float]]]) -> dict[str, Any]:
@@ -121,17 +118,6 @@ def lines(kind: str, found: dict[str, Any]) -> Iterable[list[str]]:
                *(f"{v:.{digits}f}" for v in s["means"]), "yes" if s["moves"] else "**no**"]  # fmt: skip
 
 
-def fill(page: Path, rows: list[list[str]]) -> None:
-    """Put the table between the markers of a Markdown page."""
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{page}: {BEGIN} and {END} are not both there")
-    head = [f"| {' | '.join(HEAD)} |", f"| --- | --- | --- {'| ---: ' * len(SEVERITIES)}| --- |"]
-    table = "\n".join(head + [f"| {' | '.join(r)} |" for r in rows])
-    page.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     """Study all impairments and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -139,7 +125,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path, help=f"page whose {BEGIN} ... {END} is filled")
+    parser.add_argument("--markdown", type=Path, help=f"page whose {' ... '.join(markers(NAME))} is filled")
     args = parser.parse_args()
     subjects = sample_subjects(args.people, HELD_OUT, age_years=YOUNG)
     kinds = [kind for kind in SIGNS if args.only in kind]
@@ -162,7 +148,7 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if args.markdown:
-        fill(args.markdown, rows)
+        put_table(args.markdown, NAME, HEAD, range(3, 3 + len(SEVERITIES)), rows)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,12 @@ from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.state import GOAL, WANTED
 from exotwin.sim.subjects import sample_subjects
 from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain, load_terrain
+from page import markers, put_table
 from rich.console import Console
 from rich.table import Table
 
 HEAD = ("condition", "survived %", "goal %", "median fall s", "furthest aside m", "mean speed m/s")
-BEGIN, END = "<!-- survival:begin -->", "<!-- survival:end -->"
+NAME = "survival"  # of the table in a page
 HELD_OUT = 70_000  # seeds from here on are never trained with
 SETTLED = 3.0  # s before a push or a change of speed
 POSTURE_TIME = 4.0  # s
@@ -143,20 +144,12 @@ def cells(name: str, r: dict[str, float]) -> list[str]:
     return [name, *("–" if math.isnan(value) else f"{value:{form}}" for value, form in shown)]
 
 
-def fill(page: Path, results: dict[str, dict[str, float]]) -> None:
-    """Put the table between the markers of a Markdown page; a goal that is missed is bold."""
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{page}: {BEGIN} and {END} are not both there")
-    lines = [f"| {' | '.join(HEAD)} |", f"| --- {'| ---: ' * (len(HEAD) - 1)}|"]
-    for name, r in results.items():
-        row = cells(name, r)
-        if r["survived"] < r["goal"]:
-            row[1] = f"**{row[1]}**"
-        lines.append(f"| {' | '.join(row)} |")
-    table = "\n".join(lines)
-    page.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
+def bold(name: str, r: dict[str, float]) -> list[str]:
+    """`cells` for Markdown; a goal that is missed is bold."""
+    row = cells(name, r)
+    if r["survived"] < r["goal"]:
+        row[1] = f"**{row[1]}**"
+    return row
 
 
 def main() -> None:
@@ -167,7 +160,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path, help=f"page whose {BEGIN} ... {END} is filled")
+    parser.add_argument("--markdown", type=Path, help=f"page whose {' ... '.join(markers(NAME))} is filled")
     args = parser.parse_args()
     chosen = [c for c in conditions() if args.only in c.name]
     table = Table(*HEAD)
@@ -183,7 +176,8 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if args.markdown:
-        fill(args.markdown, results)
+        rows = (bold(name, r) for name, r in results.items())
+        put_table(args.markdown, NAME, HEAD, range(1, len(HEAD)), rows)
 
 
 if __name__ == "__main__":

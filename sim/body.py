@@ -296,7 +296,7 @@ def _body(
     worn = float(model.body_subtreemass[model.body("root").id] - subject.mass_kg)
     scaled = reference.for_subject(subject, worn)
     weakness = _weakness(what)
-    limits = knee_limits(model, data, muscle_rows, what, subject.mass_kg)
+    limits = knee_limits(model, data, what, subject.mass_kg)
     return Body(
         qpos=np.array([model.joint(j).qposadr[0] for j in SIDED_JOINTS]),
         dof=dof,

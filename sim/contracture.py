@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ..controllers.device import MUSCLES, SIDED_JOINTS
 from .compiled import compiled
 from .impairments import Effects
-from .muscle_control import passive_force
 from .reference import ANGLE, HEIGHT, LOAD, PELVIS, SLOPE
 
 if TYPE_CHECKING:
@@ -31,40 +30,32 @@ THIGH = 0.4  # m at the source's size, nearly that of the shank
 JOINTS_OF_LEG, KNEE, ANKLE = 6, 3, 4
 
 
-def knee_limits(
-    model: mujoco.MjModel, data: mujoco.MjData, muscles: NDArray[np.float64], what: Effects, mass_kg: float
-) -> NDArray[np.float64]:
+def knee_limits(model: mujoco.MjModel, data: mujoco.MjData, what: Effects, mass_kg: float) -> NDArray[np.float64]:
     """(2, HIPS) least knee flexion (rad) of each leg against hip flexion; zero for a leg without contracture.
 
-    muscles: rows of `Body.muscle`.
+    data: of the person at rest, its muscles relaxed.
     """
     import mujoco
 
     out = np.zeros((2, HIPS))
     home = data.qpos.copy()
-    arms = np.zeros((model.nu, model.nv))
+    stages = (mujoco.mj_kinematics, mujoco.mj_comPos, mujoco.mj_tendon, mujoco.mj_transmission, mujoco.mj_fwdActuation)
     for leg in range(2):
-        first = leg * len(MUSCLES)
-        if all(what.fibre_length[first + MUSCLES.index(m)] == 1.0 for m in SHORTER):
+        if all(what.fibre_length[leg * len(MUSCLES) + MUSCLES.index(m)] == 1.0 for m in SHORTER):
             continue
         hip, knee = (model.joint(SIDED_JOINTS[leg * JOINTS_OF_LEG + k]) for k in (0, KNEE))
         for i in range(HIPS):
-            torque = []
-            for angle in KNEES:
-                data.qpos[hip.qposadr[0]] = np.radians(HIP_FROM + i * HIP_STEP)
+            data.qpos[hip.qposadr[0]] = np.radians(HIP_FROM + i * HIP_STEP)
+            torque = np.zeros(len(KNEES))
+            for k, angle in enumerate(KNEES):
                 data.qpos[knee.qposadr[0]] = np.radians(angle)
-                for stage in (mujoco.mj_kinematics, mujoco.mj_comPos, mujoco.mj_tendon, mujoco.mj_transmission):
+                for stage in stages:
                     stage(model, data)
-                mujoco.mju_sparse2dense(
-                    arms, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind
-                )
-                rows = slice(first, first + len(MUSCLES))
-                fibres = (data.actuator_length[rows] - muscles[rows, 1]) / muscles[rows, 0]
-                force = [p[2] * passive_force(x, p[4], p[6]) for x, p in zip(fibres, muscles[rows], strict=True)]
-                torque.append(float(-arms[rows, knee.dofadr[0]] @ force))
-            stiff = np.flatnonzero(np.array(torque) > YIELDING * mass_kg)
-            out[leg, i] = np.radians(KNEES[min(stiff[-1] + 1, len(KNEES) - 1)]) if len(stiff) else 0.0
-            data.qpos[:] = home
+                torque[k] = data.qfrc_actuator[knee.dofadr[0]]
+            stiff = np.flatnonzero(torque > YIELDING * mass_kg)
+            if len(stiff):
+                out[leg, i] = np.radians(KNEES[min(stiff[-1] + 1, len(KNEES) - 1)])
+        data.qpos[:] = home
     return out
 
 

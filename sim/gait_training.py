@@ -58,7 +58,7 @@ def train_gait(
                 until = min(end, begun + stage.people_for)
                 env = GaitVecEnv(stage, devices, seed + begun // stage.people_for + 1000 * number, threads)
                 rate = Decay(stage.ppo.learning_rate, stage.ppo.final_learning_rate, stage.steps, end, until)
-                if model is not None or begun:
+                if begun:
                     # The keys of this stage are laid over those of the one before.
                     model = PPO.load(checkpoint, env=env, device="cpu", learning_rate=rate, **_settings(stage))
                 else:

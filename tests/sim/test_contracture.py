@@ -14,7 +14,7 @@ from exotwin.sim.state import PHASE, STRIDE_TIME
 from exotwin.sim.subjects import Subject
 
 TIMESTEP = 0.0025
-LEGS = (("r", 0), ("l", 6))
+LEGS = (0, 6)  # first joint
 
 
 @functools.cache
@@ -72,7 +72,7 @@ def test_the_reference_crouches_with_severity_and_keeps_the_soles():
         if not severity:
             healthy = rows
             continue
-        for _, first in LEGS:
+        for first in LEGS:
             hip, knee, ankle = (rows[:, ANGLE + first + k] - healthy[:, ANGLE + first + k] for k in (0, 3, 4))
             assert knee.min() >= 0.0
             np.testing.assert_allclose(hip - knee + ankle, 0.0, atol=1e-12)
