@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 from exotwin.scenarios.impairment_signs import SIGNS, measure_signs
+from exotwin.scenarios.pages import fill
+from exotwin.scenarios.pages import table as markdown
 from exotwin.sim.comfortable_speed import comfortable_speed, effort_per_metre, saturation
 from exotwin.sim.impairments import Impairment
 from exotwin.sim.plant import Plant
@@ -27,7 +29,6 @@ from exotwin.sim.recording import Recording
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.subjects import Subject, sample_subjects
 from exotwin.sim.truth import BLOCKS
-from page import markers, put_table
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -125,7 +126,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=16)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path, help=f"page whose {' ... '.join(markers(NAME))} is filled")
+    parser.add_argument("--markdown", type=Path, help=f"page with <!-- {NAME}:begin --> that is filled")
     args = parser.parse_args()
     subjects = sample_subjects(args.people, HELD_OUT, age_years=YOUNG)
     kinds = [kind for kind in SIGNS if args.only in kind]
@@ -148,7 +149,7 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if args.markdown:
-        put_table(args.markdown, NAME, HEAD, range(3, 3 + len(SEVERITIES)), rows)
+        fill(args.markdown, NAME, markdown(HEAD, rows, texts=3))
 
 
 if __name__ == "__main__":

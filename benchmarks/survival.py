@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from exotwin.scenarios.catalogue import find_device
+from exotwin.scenarios.pages import fill
+from exotwin.scenarios.pages import table as markdown
 from exotwin.sim.gait_env import GaitBatch
 from exotwin.sim.gait_task import GaitTask
 from exotwin.sim.impairments import KINDS, Impairment
@@ -26,7 +28,6 @@ from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.state import GOAL, WANTED
 from exotwin.sim.subjects import sample_subjects
 from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain, load_terrain
-from page import markers, put_table
 from rich.console import Console
 from rich.table import Table
 
@@ -160,7 +161,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path, help=f"page whose {' ... '.join(markers(NAME))} is filled")
+    parser.add_argument("--markdown", type=Path, help=f"page with <!-- {NAME}:begin --> that is filled")
     args = parser.parse_args()
     chosen = [c for c in conditions() if args.only in c.name]
     table = Table(*HEAD)
@@ -177,7 +178,7 @@ def main() -> None:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if args.markdown:
         rows = (bold(name, r) for name, r in results.items())
-        put_table(args.markdown, NAME, HEAD, range(1, len(HEAD)), rows)
+        fill(args.markdown, NAME, markdown(HEAD, rows))
 
 
 if __name__ == "__main__":

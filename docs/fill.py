@@ -10,17 +10,7 @@ import argparse
 import re
 from pathlib import Path
 
-
-def fill(page: Path, tables: Path) -> None:
-    """Replace what stands between the markers. Raises ValueError when they are not both there."""
-    begin, end = (f"<!-- {tables.stem}:{edge} -->" for edge in ("begin", "end"))
-    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise ValueError(f"{page}: {begin} and {end} are not both there")
-    body = re.sub(r"\A# .*\n", "", tables.read_text(encoding="utf-8"))
-    body = re.sub(r"^#", "##", body, flags=re.MULTILINE).strip()
-    page.write_text(f"{before}{begin}\n\n{body}\n\n{end}{after}", encoding="utf-8")
+from exotwin.scenarios.pages import fill
 
 
 def main() -> None:
@@ -29,7 +19,8 @@ def main() -> None:
     parser.add_argument("page", type=Path)
     parser.add_argument("tables", type=Path)
     options = parser.parse_args()
-    fill(options.page, options.tables)
+    body = re.sub(r"\A# .*\n", "", options.tables.read_text(encoding="utf-8"))
+    fill(options.page, options.tables.stem, re.sub(r"^#", "##", body, flags=re.MULTILINE).strip())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from exotwin.estimators.bundle import read_manifest
 from exotwin.estimators.data import true_kinematics
 from exotwin.estimators.evaluation import evaluate_bundle
 from exotwin.scenarios.catalogue import assets, find_bundle, list_bundles
+from exotwin.scenarios.pages import fill
 from exotwin.scenarios.runner import run_scenario
 from exotwin.scenarios.scenario import load_scenario
 from exotwin.scenarios.table import JOINT_TITLES, MODEL_TITLES, NOTHING
@@ -23,7 +24,6 @@ from exotwin.sim.exchange.opensim_import import import_opensim
 from rich.console import Console
 
 README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 # Real walks with joint moments: folder, files, body mass (kg), what the reader must know.
 TRIALS = (
     (
@@ -67,17 +67,8 @@ def main() -> None:
         return runs
 
     tables = results(runs_of(options.scenario), runs_of(options.beside), load_scenario(options.scenario).estimator)
-    README.write_text(filled(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    fill(README, "results", tables)
     console.print(f"written to {README.name}")
-
-
-def filled(text: str, tables: str) -> str:
-    """The text with what stands between the markers replaced. Raises ValueError when they are not there."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{BEGIN} and {END} are not both in the text")
-    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
 
 
 def results(runs: Sequence[Metrics], beside: Sequence[Metrics], estimator: str) -> str:

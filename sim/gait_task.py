@@ -36,6 +36,7 @@ class PpoSettings(Config):
     # Of a run that begins with a policy the critic alone learns at first what that is worth, in more epochs.
     critic_steps: int = 600_000
     critic_epochs: int = 20
+    critic_learning_rate: float = 1e-3
     output_scale: float = 0.1
 
 

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import FloatSchedule
 from torch.optim.swa_utils import AveragedModel
 
 from ..controllers.device import DeviceDescription
@@ -138,8 +139,9 @@ def _learn_critic(model: PPO, task: GaitTask, log: _Log) -> None:
     for parameter in frozen:
         parameter.requires_grad_(False)
     model.n_epochs = task.ppo.critic_epochs
+    rate, model.lr_schedule = model.lr_schedule, FloatSchedule(task.ppo.critic_learning_rate)
     model.learn(min(task.ppo.critic_steps, task.steps), callback=log, reset_num_timesteps=False)
-    model.n_epochs = task.ppo.n_epochs
+    model.n_epochs, model.lr_schedule = task.ppo.n_epochs, rate
     for parameter in frozen:
         parameter.requires_grad_(True)
 

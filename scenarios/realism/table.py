@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..pages import table as markdown_table
 from ..table import NOTHING
 from .result import GaitResult, Realism
 from .score import Cell, Comparison, Score, total
@@ -198,17 +199,18 @@ def grids(result: GaitResult) -> tuple[Grid, Grid]:
 
 def markdown(realism: Realism) -> str:
     """Summary and every table; a goal that is not met is bold."""
-    lines = ["# Realism", "", verdict(realism) + ".", "", *_markdown_table(summary(realism)), ""]
+    lines = ["# Realism", "", verdict(realism) + ".", "", _markdown_table(summary(realism)), ""]
     if realism.across:
-        lines += ["## Across gaits", "", *_markdown_table(check_grid(realism.across)), ""]
+        lines += ["## Across gaits", "", _markdown_table(check_grid(realism.across)), ""]
     for result in realism.results:
         lines += [f"## {result.gait.name}", "", gait_line(result) + ".", ""]
         for grid in grids(result):
             if grid.rows:
-                lines += [*_markdown_table(grid), ""]
+                lines += [_markdown_table(grid), ""]
     return "\n".join(lines)
 
 
-def _markdown_table(grid: Grid) -> list[str]:
-    body = [f"| {' | '.join(f'**{t.text}**' if t.met is False else t.text for t in row)} |" for row in grid.rows]
-    return [f"| {' | '.join(grid.head)} |", f"| --- {'| ---: ' * (len(grid.head) - 1)}|", *body]
+def _markdown_table(grid: Grid) -> str:
+    return markdown_table(
+        grid.head, ([f"**{t.text}**" if t.met is False else t.text for t in row] for row in grid.rows)
+    )
