@@ -22,7 +22,6 @@ from .nervous import (
     N_ACTIONS,
     N_JOINTS,
     N_MUSCLES,
-    ROOT,
     advance,
     clock_pace,
     foot_forces,
@@ -31,7 +30,7 @@ from .nervous import (
     moment_arms,
     muscle_state,
 )
-from .observation import observe
+from .observation import PELVIS_BODY, observe
 from .reference import AHEAD, ANGLE, LEFT, LIST, LOAD, MOMENT, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
 from .reflexes import begin
 from .state import BOUND, EFFORT, EFFORT_COUNT, KIND, LANE, LOOK_RIGHT, LOOKED_RIGHT, STRIDE_TIME
@@ -240,7 +239,7 @@ def policy_step(
         state[i, EFFORT], state[i, EFFORT_COUNT] = 0.0, 0.0
         applied = view(pointers[i, XFRC_APPLIED], 6 * body.nbody)
         for axis in range(3):
-            applied[6 * ROOT + axis] = push[i, axis]
+            applied[6 * PELVIS_BODY + axis] = push[i, axis]
         for _ in range(control_periods):
             assist(pointers[i], body, exo, gain[i], offset[i], memory[i], work, command)
             advance(functions, pointers[i], body, exo, state[i], actions[i], command, work, control_steps)

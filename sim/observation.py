@@ -35,7 +35,7 @@ from .subjects import GRAVITY
 from .terrain import ground_height
 
 N_OBSERVATIONS = 81
-PELVIS_BODY = 2  # body id
+PELVIS_BODY = 2  # body id; the root above it has no mass, and MuJoCo puts its centre 1 m too high
 SEEN = 4  # looks that are remembered, so that the policy may act on old ones
 # Where the ground's height is seen, m ahead of the pelvis at the source's size.
 SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])

@@ -84,7 +84,7 @@ def test_a_batch_does_what_each_person_does_alone(worn):
                         CONTROL_STEPS, PERIODS, *results, start, stop)  # fmt: skip
         for i, person in enumerate(alone):
             swapped = bool(person.state[LOOK_RIGHT] != person.state[LOOKED_RIGHT])
-            person.data.xfrc_applied[1, :3] = push[i]
+            person.data.xfrc_applied[person.model.body("pelvis").id, :3] = push[i]
             person.state[[EFFORT, EFFORT_COUNT]] = 0.0
             one = (person.pointers, person.body, person.exo, person.state, actions[i])
             for _ in range(PERIODS):
