@@ -118,6 +118,19 @@ def test_person_takes_up_another_speed_and_lane():
     assert np.mean(y[-4 * second :]) == pytest.approx(0.3, abs=0.15)
 
 
+@pytest.mark.parametrize("push", [(100.0, 0.0), (-100.0, 0.0), (0.0, 100.0), (0.0, -100.0)], ids=str)
+def test_a_push_at_the_pelvis_is_survived(push):
+    """100 N for 0.2 s at four places in the gait, in an unpowered exoskeleton (`benchmarks/survival.py`: 32 people)."""
+    plant = Plant(Subject(), HKA)
+    applied = plant.person.data.xfrc_applied[plant.person.model.body("pelvis").id]
+    for phase in (0.05, 0.3, 0.55, 0.8):
+        plant.reset(1.2, np.random.default_rng(0), phase=phase)
+        for k in range(round(6.0 * plant.rate)):
+            applied[:2] = push if 2.0 <= k / plant.rate < 2.2 else 0.0
+            plant.step()
+            assert not plant.fallen
+
+
 def test_command_is_held_until_the_next_and_reaches_the_limb():
     plant = Plant(Subject(), HKA)
     torque = np.array([0.0, 0.0, 6.0, 0.0, 0.0, 0.0])
