@@ -1,8 +1,9 @@
 """Who stays on their feet: 32 people a condition, none of them met in training, in an unpowered exoskeleton.
 
-    python benchmarks/survival.py [--only WORD] [--starts 32] [--seconds 20] [--json FILE] [--markdown FILE]
+    python benchmarks/survival.py [--only WORD] [--starts 32] [--seconds 20] [--ordinary] [--json F] [--markdown F]
 
 Every start has another body, another place in the gait and a small random velocity. Pushes act on the pelvis for 0.2 s.
+With --ordinary every start is of the man of 75 kg, 1.75 m and 30 years, which tells weak bodies from a weak policy.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from exotwin.sim.nervous import N_ACTIONS, POLICY_PERIOD
 from exotwin.sim.policy import act, load_policy
 from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.state import GOAL, WANTED
-from exotwin.sim.subjects import sample_subjects
+from exotwin.sim.subjects import Subject, sample_subjects
 from exotwin.sim.terrain import LEVEL, Level, Ramp, Stairs, Terrain, load_terrain
 from rich.console import Console
 from rich.table import Table
@@ -94,8 +95,11 @@ def conditions() -> list[Condition]:
     return out
 
 
-def survive(condition: Condition, starts: int, seconds: float) -> dict[str, float]:
-    """Share that stays up (%), median time of falls (s), and drift of those who stay up."""
+def survive(condition: Condition, starts: int, seconds: float, ordinary: bool) -> dict[str, float]:
+    """Share that stays up (%), median time of falls (s), and drift of those who stay up.
+
+    ordinary: not people of all kinds, but one man of 75 kg, 1.75 m and 30 years in every start.
+    """
     device = find_device("hip_knee_ankle")
     gait = "stand" if condition.postures else "walk"
     task = GaitTask(name="survival", reference=gait, mode=gait, speed=(1.2, 1.2), devices={device.name: starts},
@@ -103,7 +107,8 @@ def survive(condition: Condition, starts: int, seconds: float) -> dict[str, floa
                     speed_change_every_s=1e9, posture_change_every_s=1e9)  # fmt: skip
     asked = [POSTURES.index(name) for name in condition.postures]
     rng = np.random.default_rng(HELD_OUT)
-    people = [(s, condition.terrain, condition.impairments) for s in sample_subjects(starts, HELD_OUT)]
+    subjects = [Subject()] * starts if ordinary else sample_subjects(starts, HELD_OUT)
+    people = [(s, condition.terrain, condition.impairments) for s in subjects]
     batch = GaitBatch(task, device, people, rng)
     network = load_policy(gait).network
     for i in range(starts):
@@ -159,6 +164,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="conditions whose name holds this")
     parser.add_argument("--starts", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--ordinary", action="store_true", help="the same man of 75 kg in every start")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path, help=f"page with <!-- {NAME}:begin --> that is filled")
@@ -168,7 +174,7 @@ def main() -> None:
     results: dict[str, dict[str, float]] = {}
     console = Console()
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(survive, c, args.starts, args.seconds) for c in chosen]
+        jobs = [pool.submit(survive, c, args.starts, args.seconds, args.ordinary) for c in chosen]
         for condition, job in zip(chosen, jobs, strict=True):
             r = results[condition.name] = job.result()
             table.add_row(*cells(condition.name, r), style="" if r["survived"] >= r["goal"] else "red")
