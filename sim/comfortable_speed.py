@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-# Squared activation. With powers 1.5, 2 and 3 the least cost of eight healthy people lies at 1.5, 1.1 and 0.8 m/s; people
-# choose 1.2 to 1.4.
+# Squared activation. With powers 1.5, 2 and 3 the least cost of eight healthy people lies at 1.5, 1.1 and 0.8 m/s;
+# people choose 1.2 to 1.4.
 POWER = 2.0
 SATURATED = 0.95  # activation from which a muscle is at its limit; chosen
 LONGEST_SATURATION = 0.2  # share of the time that the busiest muscle may be at its limit; chosen
