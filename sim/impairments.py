@@ -118,7 +118,7 @@ KINDS: dict[str, Kind] = {
     # deg short of neutral at severity 1 and 3 deg beyond neutral at 0.5.
     "equinus": Kind(
         meaning="short and spastic calf",
-        fibre_length={"gastroc": 0.85, "soleus": 0.85},
+        fibre_length={"gastroc": 0.82, "soleus": 0.82},
         reflex_gain={"gastroc": SPASTIC_GAIN, "soleus": SPASTIC_GAIN},
     ),
     # Strength and delay: the weaker and slower of the variants of a study of stepping down (PMC12368066, 2025: 60 % of

@@ -76,8 +76,9 @@ FITTED: dict[str, MusclePath] = {
 # Factors on the source's maximum isometric force for a man of 75 kg, 1.75 m and 30 years, set so that the greatest
 # isometric joint torques come near people's (`anatomy.strength_table` prints both). The source is 1.5-2.5 times
 # stronger. Short biceps and iliopsoas also stand for sartorius, gracilis, tensor fasciae latae and pectineus that the
-# reduced model lacks. The plantarflexors stay above dynamometer values: a rigid tendon makes their fibres shorten with
-# the whole muscle, and people reach 1.5-1.7 Nm/kg in fast walking and 2.5-3 in running with less than full activation.
+# reduced model lacks; soleus for tibialis posterior, peronei and the toes' long flexors. The plantarflexors
+# have gait2392's torque, far above dynamometer values: people reach 1.5-1.7 Nm/kg in fast walking and 2.7 in running at
+# 2 m/s, dorsiflexed by 27 deg (Hamner & Delp 2013, J Biomech 46:780).
 STRENGTH: dict[str, float] = {
     "abd": 0.745,
     "add": 0.48,
@@ -89,8 +90,8 @@ STRENGTH: dict[str, float] = {
     "iliopsoas": 1.05,
     "rectfem": 0.72,
     "vasti": 0.56,
-    "gastroc": 0.43,
-    "soleus": 0.43,
+    "gastroc": 0.50,
+    "soleus": 0.593,
     "tibant": 0.36,
 }
 
@@ -98,31 +99,37 @@ STRENGTH: dict[str, float] = {
 # are taken back with it; Umberger's own 0.25 MPa would give the person 27 kg of leg muscle.
 SPECIFIC_TENSION = 0.6e6
 
-# Passive force at l = 1.4, as a fraction of maximum isometric force (MuJoCo's fpmax), where the source's is far from
-# people (Riener & Edrich 1999, J Biomech 32:539): its vasti resist knee flexion with 24 Nm at 60 deg, its hamstrings
-# and gluteus hip flexion with 68 Nm at 60 deg (people 11), and too little resists extension of the hip and
-# dorsiflexion.
+# MuJoCo's fpmax: twice the passive force, over the maximum isometric one, midway between the optimal and the longest
+# active length. It is set where the source's is far from people (Riener & Edrich 1999, J Biomech 32:539): its vasti
+# resist knee flexion with 24 Nm at 60 deg, its hamstrings and gluteus hip flexion with 68 Nm at 60 deg (people 11), and
+# too little resists extension of the hip and dorsiflexion.
 PASSIVE: dict[str, float] = {
     "vasti": 0.10,
     "rectfem": 0.10,
     "hamstrings": 0.45,
     "glutmax": 0.15,
     "iliopsoas": 2.0,
-    "gastroc": 1.9,
-    "soleus": 2.2,
+    "gastroc": 15.0,
+    "soleus": 15.0,
 }
 
 
 @dataclass(frozen=True)
 class Fibres:
-    """Optimal fibre length (mm, at the source's size), and fibre length over it with all joints at zero."""
+    """Optimal fibre length (mm, at the source's size), and fibre length over it with all joints at zero.
+
+    span: fibre lengths over the optimal one at which active force ends (MuJoCo's lmin, lmax); None for the source's.
+    """
 
     optimal: float
     normalised: float
+    span: tuple[float, float] | None = None
 
 
-# The source runs the plantarflexors at 0.15-0.67 of optimal length, without passive torque. With a rigid tendon a
-# fibre that is longer than the anatomical one (gait2392: 60 and 50 mm) stands for fibre plus Achilles tendon.
+# The source runs the plantarflexors at 0.15-0.67 of optimal length, without passive torque. People's calf is strongest
+# in dorsiflexion (Anderson 2007: at 23 deg; gait2392, whose tendon gives under load: at 5-10 deg), where a climb needs
+# it. With a rigid tendon a fibre that is longer than the anatomical one (gait2392: 60 and 50 mm) stands for fibre plus
+# Achilles tendon; lengths and spans are fitted to gait2392's isometric torque at 10 and 80 deg of knee flexion.
 # The source stretches the vasti to 1.3 of optimal length at 100 deg of knee flexion, where extension has half of its
 # torque at 60 deg; people have 72 % (Anderson 2007, J Biomech 40:3105, men 18-25), and need it to rise from a seat. So
 # the vasti work at shorter lengths here.
@@ -134,6 +141,6 @@ FIBRES: dict[str, Fibres] = {
     "abd": Fibres(optimal=109.5, normalised=0.68),
     # gait2392's: 98 mm, of which 81 are fibre in the neutral pose. The source has it at 0.56.
     "tibant": Fibres(optimal=98.0, normalised=0.82),
-    "gastroc": Fibres(optimal=110.0, normalised=1.05),
-    "soleus": Fibres(optimal=85.0, normalised=0.95),
+    "gastroc": Fibres(optimal=110.0, normalised=0.95, span=(0.4, 2.15)),
+    "soleus": Fibres(optimal=90.0, normalised=0.89, span=(0.3, 2.3)),
 }

@@ -110,6 +110,8 @@ def add_muscles(spec: mujoco.MjSpec, subject: Subject, source: Any, sizes: dict[
         prm, dynamics = np.array(original.gainprm), np.array(original.dynprm)
         prm[2] *= STRENGTH[muscle] * subject.muscle_force
         prm[6] *= QUICK.get(muscle, 1.0) * (1.0 - 0.2 * subject.ageing)
+        if muscle in FIBRES and FIBRES[muscle].span:
+            prm[4:6] = FIBRES[muscle].span
         prm[7] = PASSIVE.get(muscle, prm[7])
         prm[8] += 0.4 * subject.ageing
         dynamics[1] *= 1.0 + 0.2 * subject.ageing

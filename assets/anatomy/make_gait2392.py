@@ -1,6 +1,7 @@
-"""Tabulate gait2392's muscle lengths and moment arms into gait2392.csv (needs `pip install exotwin[opensim]`).
+"""Tabulate gait2392's muscle lengths, moment arms and plantarflexion torque (needs `pip install exotwin[opensim]`).
 
 Usage: python make_gait2392.py gait2392_thelen2003muscle.osim > gait2392.csv
+       python make_gait2392.py gait2392_thelen2003muscle.osim plantarflexion > gait2392_plantarflexion.csv
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
+from typing import Any
 
 import opensim
 
@@ -36,12 +38,18 @@ CROSSED = {
 }
 
 
-def main(path: str) -> None:
+PLANTARFLEXORS = ("med_gas", "lat_gas", "soleus", "flex_dig", "flex_hal", "tib_post", "per_long", "per_brev")
+
+
+def _pose(model: Any, state: Any, **angles: float) -> None:
+    """Set coordinates (rad); all others to zero."""
+    for i in range(model.getCoordinateSet().getSize()):
+        coordinate = model.getCoordinateSet().get(i)
+        coordinate.setValue(state, angles.get(coordinate.getName(), 0.0), False)
+
+
+def paths(model: Any, state: Any, out: Any) -> None:
     """Write one line per muscle, joint and angle; all other coordinates are zero."""
-    opensim.Logger.setLevelString("Off")
-    model = opensim.Model(path)
-    state = model.initSystem()
-    out = csv.writer(sys.stdout, lineterminator="\n")
     out.writerow(("muscle", "joint", "angle_deg", "length_mm", "arm_mm"))
     for muscle, joints in CROSSED.items():
         members = [model.getMuscles().get(f"{name}_r") for name in GROUPS[muscle]]
@@ -49,10 +57,7 @@ def main(path: str) -> None:
         for joint in joints:
             name, sign, angles = JOINTS[joint]
             for angle in angles:
-                for i in range(model.getCoordinateSet().getSize()):
-                    coordinate = model.getCoordinateSet().get(i)
-                    value = sign * math.radians(angle) if coordinate.getName() == name else 0.0
-                    coordinate.setValue(state, value, False)
+                _pose(model, state, **{name: sign * math.radians(angle)})
                 model.realizePosition(state)
                 coordinate = model.getCoordinateSet().get(name)
                 length = arm = 0.0
@@ -62,5 +67,30 @@ def main(path: str) -> None:
                 out.writerow((muscle, joint, angle, f"{length:.3f}", f"{arm:.3f}"))
 
 
+def plantarflexion(model: Any, state: Any, out: Any) -> None:
+    """Write the isometric torque of all plantarflexors at full activation, tendons stretched by it."""
+    out.writerow(("knee_flexion_deg", "ankle_dorsiflexion_deg", "torque_nm"))
+    muscles = [model.getMuscles().get(f"{name}_r") for name in PLANTARFLEXORS]
+    ankle = model.getCoordinateSet().get("ankle_angle_r")
+    for knee in (10, 80):
+        for angle in range(-30, 31, 5):
+            _pose(model, state, knee_angle_r=-math.radians(knee), ankle_angle_r=math.radians(angle))
+            model.realizePosition(state)
+            for m in muscles:
+                m.setActivation(state, 1.0)
+            model.equilibrateMuscles(state)
+            model.realizeDynamics(state)
+            torque = sum(-m.computeMomentArm(state, ankle) * m.getActiveFiberForceAlongTendon(state) for m in muscles)
+            out.writerow((knee, angle, f"{torque:.2f}"))
+
+
+def main(path: str, what: str = "paths") -> None:
+    """Write the table to the standard output."""
+    opensim.Logger.setLevelString("Off")
+    model = opensim.Model(path)
+    make = {"paths": paths, "plantarflexion": plantarflexion}[what]
+    make(model, model.initSystem(), csv.writer(sys.stdout, lineterminator="\n"))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
