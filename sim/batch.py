@@ -12,7 +12,7 @@ import numpy as np
 
 from .balance import euler_angles
 from .body import Body, Embodiment, Exo, Work
-from .bridge import ACT, QFRC_ACTUATOR, QPOS, QVEL, XFRC_APPLIED, view
+from .bridge import ACT, PELVIS_BODY, QFRC_ACTUATOR, QPOS, QVEL, XFRC_APPLIED, view
 from .compiled import compiled
 from .exo import DriveState
 from .gait_plan import STRIDE, planned
@@ -30,7 +30,7 @@ from .nervous import (
     moment_arms,
     muscle_state,
 )
-from .observation import PELVIS_BODY, observe
+from .observation import observe
 from .reference import AHEAD, ANGLE, LEFT, LIST, LOAD, MOMENT, PELVIS, PELVIS_SLOPE, ROTATION, SLOPE, TILT
 from .reflexes import begin
 from .state import BOUND, EFFORT, EFFORT_COUNT, KIND, LANE, LOOK_RIGHT, LOOKED_RIGHT, STRIDE_TIME

@@ -36,6 +36,9 @@ _NAMES = (
     "mj_rnePostConstraint",
 )
 
+# Body ids of a person: its free root, which has no mass and whose centre MuJoCo puts 1 m too high, and the pelvis.
+ROOT_BODY, PELVIS_BODY = 1, 2
+
 # mjData arrays that compiled code reads or writes; their addresses are fixed for the life of an MjData.
 FIELDS = (
     "qpos",

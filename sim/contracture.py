@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..controllers.device import MUSCLES, SIDED_JOINTS
+from ..controllers.device import JOINTS, MUSCLES, SIDED_JOINTS
 from .compiled import compiled
 from .impairments import Effects
 from .reference import ANGLE, HEIGHT, LOAD, PELVIS, SLOPE
@@ -27,7 +27,7 @@ KNEES = np.arange(0.0, 91.0, 3.0)  # deg
 SHORTER = ("hamstrings", "bifemsh")
 SOFT = 0.05  # rad, over which the reference turns from its own way into the limit (chosen)
 THIGH = 0.4  # m at the source's size, nearly that of the shank
-JOINTS_OF_LEG, KNEE, ANKLE = 6, 3, 4
+JOINTS_OF_LEG, KNEE, ANKLE = len(JOINTS), JOINTS.index("knee_flexion"), JOINTS.index("ankle_dorsiflexion")
 
 
 def knee_limits(model: mujoco.MjModel, data: mujoco.MjData, what: Effects, mass_kg: float) -> NDArray[np.float64]:

@@ -71,7 +71,6 @@ from .state import (
 POLICY_PERIOD = 0.02  # s
 N_MUSCLES = 26
 N_JOINTS = 12
-ROOT = 1  # body id of the pelvis' free root
 MUSCLES_OF_LEG, JOINTS_OF_LEG = 13, 6
 CONTROLLED = 10  # joints the policy moves: hip (3), knee, ankle of the leading and the trailing leg
 N_ACTIONS = CONTROLLED + 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .balance import euler_angles
-from .bridge import CFRC_EXT, QPOS, QVEL, XPOS, view
+from .bridge import CFRC_EXT, PELVIS_BODY, QPOS, QVEL, XPOS, view
 from .compiled import compiled
 from .gait_plan import planned, refer
 from .nervous import JOINTS_OF_LEG, N_ACTIONS, POLICY_PERIOD, exo_torque, foot_forces
@@ -35,7 +35,6 @@ from .subjects import GRAVITY
 from .terrain import ground_height
 
 N_OBSERVATIONS = 81
-PELVIS_BODY = 2  # body id; the root above it has no mass, and MuJoCo puts its centre 1 m too high
 SEEN = 4  # looks that are remembered, so that the policy may act on old ones
 # Where the ground's height is seen, m ahead of the pelvis at the source's size.
 SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])

@@ -26,6 +26,7 @@ from .bridge import (
     QPOS,
     QVEL,
     RNE_POST_CONSTRAINT,
+    ROOT_BODY,
     SENSOR_ACC,
     SENSOR_POS,
     SENSOR_VEL,
@@ -38,7 +39,7 @@ from .bridge import (
 )
 from .compiled import compiled
 from .muscle_control import force_length, force_velocity
-from .nervous import N_JOINTS, N_MUSCLES, ROOT, exo_torque
+from .nervous import N_JOINTS, N_MUSCLES, exo_torque
 from .person import FOOT_RADIUS
 from .posture_plan import mode_number
 from .state import PHASE, WANTED
@@ -182,7 +183,7 @@ def read_ground(pointers: Any, body: Any, row: Any) -> None:
     of the surface it lies at n x M0 / (F . n). The free moment is that about the vertical through it.
     """
     external = view(pointers[CFRC_EXT], 6 * body.nbody)
-    centre = view(pointers[SUBTREE_COM], 3 * body.nbody)[3 * ROOT : 3 * ROOT + 3]
+    centre = view(pointers[SUBTREE_COM], 3 * body.nbody)[3 * ROOT_BODY : 3 * ROOT_BODY + 3]
     positions = view(pointers[XPOS], 3 * body.nbody)
     frames = view(pointers[XMAT], 9 * body.nbody)
     for side in range(2):
