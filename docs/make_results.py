@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from exotwin.estimators.bundle import read_manifest
 from exotwin.estimators.data import true_kinematics
 from exotwin.estimators.evaluation import evaluate_bundle
 from exotwin.scenarios.catalogue import assets, find_bundle, list_bundles
-from exotwin.scenarios.pages import fill
+from exotwin.scenarios.pages import fill, table
 from exotwin.scenarios.runner import run_scenario
 from exotwin.scenarios.scenario import load_scenario
 from exotwin.scenarios.table import JOINT_TITLES, MODEL_TITLES, NOTHING
@@ -80,20 +80,20 @@ def results(runs: Sequence[Metrics], beside: Sequence[Metrics], estimator: str) 
     for folder, names, mass, what in TRIALS:
         recording = import_opensim([assets() / "recordings" / folder / name for name in names], mass)
         errors = evaluate_bundle(bundle, recording, substitutes=substitutes)
-        real += [f"`{folder}`, {what}:", "\n".join(real_table(errors))]
+        real += [f"`{folder}`, {what}:", real_table(errors)]
     return "\n\n".join(
         (
             f"Mean ± standard deviation over {len(runs)} seeds of `exotwin run {runs[0]['scenario']}`; "
             "changes in %, negative is less.",
-            "\n".join(arms_table(runs)),
+            arms_table(runs),
             f"Gates: {sum(run['passed'] for run in runs)} of {len(runs)} runs pass all of them.",
-            "\n".join(gates_table(runs)),
+            gates_table(runs),
             f"The same seeds of `exotwin run {beside[0]['scenario']}`: here the nervous system does not expect the "
             "exo's torque at all, above it takes off all of it.",
-            "\n".join(arms_table(beside, MODEL_TITLES)),
+            arms_table(beside, MODEL_TITLES),
             f"Torque estimates, both legs: `{estimator}` and the mean profile in the loop (a person that is in no "
             f"training data), and `{estimator}` offline on the people of the test split.",
-            "\n".join(estimator_table(runs, read_manifest(find_bundle(estimator)).metrics["test"])),
+            estimator_table(runs, read_manifest(find_bundle(estimator)).metrics["test"]),
             f"Real data: `{kinematic}` (joint angles and velocities only, trained on simulated walking) on adults "
             "walking in a laboratory, against inverse dynamics: `exotwin evaluate` of the imported recordings.",
             *real,
@@ -110,41 +110,41 @@ def kinematic_bundle() -> str:
     raise ValueError("no torque estimator of joint angles and velocities is shipped")
 
 
-def arms_table(runs: Sequence[Metrics], leave_out: Container[str] = ()) -> Iterator[str]:
+def arms_table(runs: Sequence[Metrics], leave_out: Container[str] = ()) -> str:
     """What the arms did to the person; leave_out: metabolic models that are not shown."""
     arms = list(runs[0]["arms"])
-    yield from _head("", arms)
-    yield _row("falls, all runs", [f"{sum(run['arms'][arm]['falls'] for run in runs)}" for arm in arms])
-    yield _row("speed (m/s)", [_over(runs, f"arms.{arm}.speed_mps", "{:.3f}") for arm in arms])
+    rows = [
+        ["falls, all runs", *(str(sum(run["arms"][arm]["falls"] for run in runs)) for arm in arms)],
+        ["speed (m/s)", *(_over(runs, f"arms.{arm}.speed_mps", "{:.3f}") for arm in arms)],
+    ]
 
-    def change(label: str, path: Callable[[str], str]) -> Iterator[str]:
+    def change(label: str, path: Callable[[str], str]) -> None:
         for other in REFERENCES:
             cells = (_over(runs, f"arms.{a}.{path(other)}", "{:+.1f}", 100) if a != other else NOTHING for a in arms)
-            yield _row(f"{label} against {other} (%)", cells)
+            rows.append([f"{label} against {other} (%)", *cells])
 
-    yield _row(
-        "muscle effort, sum of squared activations", [_over(runs, f"arms.{a}.effort.value", "{:.2f}") for a in arms]
-    )
-    yield from change("muscle effort", lambda other: f"effort.vs_{other}")
+    efforts = [_over(runs, f"arms.{a}.effort.value", "{:.2f}") for a in arms]
+    rows.append(["muscle effort, sum of squared activations", *efforts])
+    change("muscle effort", lambda other: f"effort.vs_{other}")
     for model in runs[0]["arms"][arms[0]]["metabolic_w_per_kg"]:
         if model in leave_out:
             continue
         title = MODEL_TITLES.get(model, model)
         cells = [_over(runs, f"arms.{arm}.metabolic_w_per_kg.{model}", "{:.2f}") for arm in arms]
-        yield _row(f"metabolic rate, {title} (W/kg)", cells)
-        yield from change(f"metabolic rate, {title},", lambda other, m=model: f"metabolic_change.vs_{other}.{m}")  # type: ignore[misc]
+        rows.append([f"metabolic rate, {title} (W/kg)", *cells])
+        change(f"metabolic rate, {title},", lambda other, m=model: f"metabolic_change.vs_{other}.{m}")  # type: ignore[misc]
     for joint in (*runs[0]["assisted_joints"], "mean"):
         title = f"biological torque, {JOINT_TITLES.get(joint, 'mean of joints')},"
-        yield from change(title, lambda other, j=joint: f"biological_torque_change.vs_{other}.{j}")  # type: ignore[misc]
-    yield _row(
-        "wrong-direction torque (%)", [_over(runs, f"arms.{a}.wrong_direction_fraction", "{:.1f}", 100) for a in arms]
-    )
-    yield _row("real-time factor", [_over(runs, f"arms.{arm}.realtime_factor", "{:.0f}") for arm in arms])
+        change(title, lambda other, j=joint: f"biological_torque_change.vs_{other}.{j}")  # type: ignore[misc]
+    wrong = [_over(runs, f"arms.{a}.wrong_direction_fraction", "{:.1f}", 100) for a in arms]
+    rows.append(["wrong-direction torque (%)", *wrong])
+    rows.append(["real-time factor", *(_over(runs, f"arms.{arm}.realtime_factor", "{:.0f}") for arm in arms)])
+    return table(["", *arms], rows)
 
 
-def gates_table(runs: Sequence[Metrics]) -> Iterator[str]:
+def gates_table(runs: Sequence[Metrics]) -> str:
     """How many runs pass each gate and the value that came closest to failing, or failed most."""
-    yield from _head("gate", ["limit", "worst value", "passed"])
+    rows = []
     for i, gate in enumerate(runs[0]["gates"]):
         found = [run["gates"][i] for run in runs]
         values = [g["value"] for g in found]
@@ -153,47 +153,40 @@ def gates_table(runs: Sequence[Metrics]) -> Iterator[str]:
             upper = gate["operator"] in ("<=", "<", "==")
             worst = f"{max(values) if upper else min(values):.4g}"
         limit = f"{gate['operator']} {gate['limit']:g}"
-        yield _row(gate["name"], [limit, worst, f"{sum(g['passed'] for g in found)} of {len(runs)}"])
+        rows.append([gate["name"], limit, worst, f"{sum(g['passed'] for g in found)} of {len(runs)}"])
+    return table(["gate", "limit", "worst value", "passed"], rows)
 
 
-def estimator_table(runs: Sequence[Metrics], test_split: Metrics) -> Iterator[str]:
+def estimator_table(runs: Sequence[Metrics], test_split: Metrics) -> str:
     """Errors of estimator and mean profile per joint."""
     joints = [j for j in JOINT_TITLES if j in test_split]
-    yield from _head("", [JOINT_TITLES[j] for j in joints])
+    rows = []
     for label, key, form in (
         ("RMSE (Nm/kg)", "rmse_nm_per_kg", "{:.3f}"),
         ("R²", "r2", "{:.3f}"),
         ("lag (ms)", "lag_ms", "{:.0f}"),
     ):
         for arm in ("estimator", "profile"):
-            yield _row(f"{arm}, {label}", [_over(runs, f"arms.{arm}.estimator.{j}.{key}", form) for j in joints])
+            rows.append([f"{arm}, {label}", *(_over(runs, f"arms.{arm}.estimator.{j}.{key}", form) for j in joints)])
     path = "arms.estimator.estimator_vs_profile.{}"
-    yield _row(
-        "estimator's RMSE against the profile's (%)", [_over(runs, path.format(j), "{:+.0f}", 100) for j in joints]
-    )
-    yield _row("test split, RMSE (Nm/kg)", [_number(test_split[j]["rmse"], "{:.3f}") for j in joints])
-    yield _row("test split, R²", [_number(test_split[j]["r2"], "{:.3f}") for j in joints])
+    against = [_over(runs, path.format(j), "{:+.0f}", 100) for j in joints]
+    rows.append(["estimator's RMSE against the profile's (%)", *against])
+    rows.append(["test split, RMSE (Nm/kg)", *(_number(test_split[j]["rmse"], "{:.3f}") for j in joints)])
+    rows.append(["test split, R²", *(_number(test_split[j]["r2"], "{:.3f}") for j in joints)])
+    return table(["", *(JOINT_TITLES[j] for j in joints)], rows)
 
 
-def real_table(errors: dict[str, dict[str, float]]) -> Iterator[str]:
+def real_table(errors: dict[str, dict[str, float]]) -> str:
     """Errors per joint on the recording."""
-    yield from _head("", [JOINT_TITLES[joint] for joint in errors])
+    rows = []
     for label, key, form, factor in (
         ("RMSE (Nm/kg)", "rmse", "{:.3f}", 1),
         ("NRMSE (% of range)", "nrmse", "{:.1f}", 100),
         ("R", "r", "{:.3f}", 1),
         ("R²", "r2", "{:.3f}", 1),
     ):
-        yield _row(label, [_number(factor * e[key], form) for e in errors.values()])
-
-
-def _head(first: str, columns: Sequence[str]) -> Iterator[str]:
-    yield _row(first, columns)
-    yield _row("---", ["---:"] * len(columns))
-
-
-def _row(label: str, cells: Sequence[str] | Iterator[str]) -> str:
-    return "| " + " | ".join((label, *cells)) + " |"
+        rows.append([label, *(_number(factor * e[key], form) for e in errors.values())])
+    return table(["", *(JOINT_TITLES[j] for j in errors)], rows)
 
 
 def _number(value: float, form: str) -> str:
