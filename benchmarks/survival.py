@@ -169,6 +169,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path, help=f"page with <!-- {NAME}:begin --> that is filled")
     args = parser.parse_args()
+    if args.markdown and (args.only or args.ordinary):
+        parser.error("--markdown fills the whole table: leave out --only and --ordinary")
     chosen = [c for c in conditions() if args.only in c.name]
     table = Table(*HEAD)
     results: dict[str, dict[str, float]] = {}
