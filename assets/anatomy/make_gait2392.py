@@ -1,7 +1,7 @@
-"""Tabulate gait2392's muscle lengths, moment arms and plantarflexion torque (needs `pip install exotwin[opensim]`).
+"""Tabulate gait2392's muscle lengths, moment arms and joint torques (needs `pip install exotwin[opensim]`).
 
 Usage: python make_gait2392.py gait2392_thelen2003muscle.osim > gait2392.csv
-       python make_gait2392.py gait2392_thelen2003muscle.osim plantarflexion > gait2392_plantarflexion.csv
+       python make_gait2392.py gait2392_thelen2003muscle.osim strength > gait2392_strength.csv
 """
 
 from __future__ import annotations
@@ -38,9 +38,6 @@ CROSSED = {
 }
 
 
-PLANTARFLEXORS = ("med_gas", "lat_gas", "soleus", "flex_dig", "flex_hal", "tib_post", "per_long", "per_brev")
-
-
 def _pose(model: Any, state: Any, **angles: float) -> None:
     """Set coordinates (rad); all others to zero."""
     for i in range(model.getCoordinateSet().getSize()):
@@ -67,28 +64,39 @@ def paths(model: Any, state: Any, out: Any) -> None:
                 out.writerow((muscle, joint, angle, f"{length:.3f}", f"{arm:.3f}"))
 
 
-def plantarflexion(model: Any, state: Any, out: Any) -> None:
-    """Write the isometric torque of all plantarflexors at full activation, tendons stretched by it."""
-    out.writerow(("knee_flexion_deg", "ankle_dorsiflexion_deg", "torque_nm"))
-    muscles = [model.getMuscles().get(f"{name}_r") for name in PLANTARFLEXORS]
-    ankle = model.getCoordinateSet().get("ankle_angle_r")
-    for knee in (10, 80):
-        for angle in range(-30, 31, 5):
-            _pose(model, state, knee_angle_r=-math.radians(knee), ankle_angle_r=math.radians(angle))
+def strength(model: Any, state: Any, out: Any) -> None:
+    """Write isometric torques at full activation, tendons stretched by it: every muscle that drives the movement."""
+    out.writerow(("movement", "hip_flexion_deg", "knee_flexion_deg", "ankle_dorsiflexion_deg", "torque_nm"))
+    muscles = [model.getMuscles().get(i) for i in range(model.getMuscles().getSize())]
+    muscles = [m for m in muscles if m.getName().endswith("_r")]
+    for movement, joint, poses in (
+        ("hip extension", "hip_flexion", [(hip, knee, 0) for knee in (10, 60) for hip in range(-15, 81, 5)]),
+        (
+            "plantarflexion",
+            "ankle_dorsiflexion",
+            [(0, knee, ankle) for knee in (10, 80) for ankle in range(-30, 31, 5)],
+        ),
+    ):
+        coordinate = model.getCoordinateSet().get(JOINTS[joint][0])
+        for pose in poses:
+            angles = zip(("hip_flexion", "knee_flexion", "ankle_dorsiflexion"), pose, strict=True)
+            _pose(model, state, **{JOINTS[j][0]: JOINTS[j][1] * math.radians(angle) for j, angle in angles})
             model.realizePosition(state)
+            torque = 0.0
             for m in muscles:
-                m.setActivation(state, 1.0)
-            model.equilibrateMuscles(state)
-            model.realizeDynamics(state)
-            torque = sum(-m.computeMomentArm(state, ankle) * m.getActiveFiberForceAlongTendon(state) for m in muscles)
-            out.writerow((knee, angle, f"{torque:.2f}"))
+                arm = -m.computeMomentArm(state, coordinate)
+                if arm > 0.0:
+                    m.setActivation(state, 1.0)
+                    m.computeEquilibrium(state)
+                    torque += arm * m.getActiveFiberForceAlongTendon(state)
+            out.writerow((movement, *pose, f"{torque:.2f}"))
 
 
 def main(path: str, what: str = "paths") -> None:
     """Write the table to the standard output."""
     opensim.Logger.setLevelString("Off")
     model = opensim.Model(path)
-    make = {"paths": paths, "plantarflexion": plantarflexion}[what]
+    make = {"paths": paths, "strength": strength}[what]
     make(model, model.initSystem(), csv.writer(sys.stdout, lineterminator="\n"))
 
 

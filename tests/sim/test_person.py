@@ -389,14 +389,17 @@ def test_strength_is_near_people(row):
 
 
 RUN = ("2.0 m/s", "mean")
-PLANTARFLEXION = np.loadtxt("assets/anatomy/gait2392_plantarflexion.csv", delimiter=",", skiprows=1)
+with open("assets/anatomy/gait2392_strength.csv", encoding="utf-8") as file:
+    GAIT2392 = list(csv.DictReader(file))
+DRIVEN = {"hip extension": "hip_flexion", "plantarflexion": "ankle_dorsiflexion"}
 
 
-@pytest.mark.parametrize(("knee", "ankle", "torque"), PLANTARFLEXION[PLANTARFLEXION[:, 1] >= -25])
-def test_the_calf_has_gait2392s_torque(knee, ankle, torque):
-    """Dynamometers show half of what people do in running; gait2392 has all plantarflexors and a tendon that gives."""
-    pose = {"knee_flexion": np.radians(knee), "ankle_dorsiflexion": np.radians(ankle)}
-    assert leg().strength("ankle_dorsiflexion", pose).down == pytest.approx(torque, rel=0.12)
+@pytest.mark.parametrize("row", GAIT2392, ids=lambda row: " ".join(row.values()))
+def test_hip_extension_and_calf_have_gait2392s_torque(row):
+    """In every pose of gait; dynamometers show half of what the calf does in running."""
+    pose = {j: np.radians(float(row[f"{j}_deg"])) for j in ("hip_flexion", "knee_flexion", "ankle_dorsiflexion")}
+    torque = leg().strength(DRIVEN[row["movement"]], pose).down
+    assert torque == pytest.approx(float(row["torque_nm"]), rel=0.13)
 
 
 def test_the_calf_can_run():
