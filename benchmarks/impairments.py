@@ -29,16 +29,18 @@ from exotwin.sim.recording import Recording
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.subjects import Subject, sample_subjects
 from exotwin.sim.truth import BLOCKS
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from survival import HELD_OUT
 
-SEVERITIES = (0.0, 0.25, 0.5)
+SEVERITIES = (0.0, 0.25, 0.5, 0.75)
 SPEEDS = (0.5, 0.7, 0.9, 1.1, 1.3)  # m/s
 SECONDS, SKIP_S = 20.0, 4.0
 YOUNG = (18.0, 45.0)  # years: ageing is an impairment here, not a property of the body
-GOAL = 90.0  # % who walk at their own speed at the greatest severity
+GOAL, GOAL_AT = 90.0, 0.5  # % who walk at their own speed, and the severity of that
+MOST = 0.75  # share who must walk at a severity for its signs to count
 HEAD = ("impairment", "sign", "published", *(f"at {s:g}" for s in SEVERITIES), "as published")
 NAME = "impairments"  # of the table in a page
 
@@ -90,33 +92,54 @@ def study(job: Job) -> dict[str, dict[str, float]]:
     return {kind: {"up": 0.0} | {s.name: np.nan for s in SIGNS[kind]} for kind in job.kinds}
 
 
+def moves_from(means: NDArray[np.float64], direction: int) -> float | None:
+    """The severity from which on a sign moves the published way, beyond health and on to the next; None if from none.
+
+    means: at each of SEVERITIES, NaN where too few walk. The last two severities at least must agree.
+    """
+    walked = np.flatnonzero(np.isfinite(means))
+    for k in range(1, len(walked) - 1):
+        if np.all(np.diff(means[[0, *walked[k:]]]) * direction > 0.0):
+            return SEVERITIES[walked[k]]
+    return None
+
+
 def row(kind: str, people: dict[float, list[dict[str, float]]]) -> dict[str, Any]:
     """Share of people who stay up at each severity (%), and each sign's means and direction.
 
-    people: what `study` found, by severity. A sign is the mean over those who stay up at every severity.
+    people: what `study` found, by severity. A sign is the mean over those who stay up at every severity at which at
+    least MOST do, and NaN where they do not.
     """
-    together = zip(*people.values(), strict=True)
-    walkers = [same for same in together if all(found["up"] for found in same)]
-    out: dict[str, Any] = {"up": [100.0 * float(np.mean([f["up"] for f in found])) for found in people.values()]}
-    out["people"] = len(walkers)
+    up = np.array([[found["up"] for found in same] for same in people.values()])
+    walked = up.mean(axis=1) >= MOST
+    walkers = np.flatnonzero(up[walked].all(axis=0))
+    out: dict[str, Any] = {"up": (100.0 * up.mean(axis=1)).tolist(), "people": len(walkers)}
     for sign in SIGNS[kind]:
-        means = np.array([[found[sign.name] for found in same] for same in walkers]).mean(axis=0)
+        of = np.array([[found[sign.name] for found in same] for same in people.values()])[:, walkers]
+        means = np.where(walked, of.mean(axis=1), np.nan)
         out[sign.name] = {"means": means.tolist(), "direction": sign.direction, "unit": sign.unit,
-                          "moves": bool(np.all(np.diff(means) * sign.direction > 0.0))}  # fmt: skip
+                          "from": moves_from(means, sign.direction)}  # fmt: skip
     return out
+
+
+def said(severity: float | None) -> str:
+    """The verdict on a sign that moves the published way from this severity on."""
+    if severity is None:
+        return "**no**"
+    return "yes" if severity == SEVERITIES[1] else f"from {severity:g}"
 
 
 def lines(kind: str, found: dict[str, Any]) -> Iterable[list[str]]:
     """Rows under HEAD: who stays up, then each sign."""
-    goal = found["up"][-1] >= GOAL
-    yield [kind, "walk 20 s at their own speed, %", f"at least {GOAL:.0f}", *(f"{v:.0f}" for v in found["up"]),
-           "yes" if goal else "**no**"]  # fmt: skip
+    goal = found["up"][SEVERITIES.index(GOAL_AT)] >= GOAL
+    yield [kind, "walk 20 s at their own speed, %", f"at least {GOAL:.0f} at {GOAL_AT:g}",
+           *(f"{v:.0f}" for v in found["up"]), "yes" if goal else "**no**"]  # fmt: skip
     for sign in SIGNS[kind]:
         s = found[sign.name]
         unit = "" if s["unit"] == "1" else f", {s['unit']}"
         digits = 1 if s["unit"] == "deg" else 3
         yield ["", f"{sign.name}{unit}", "falls" if s["direction"] < 0 else "rises",
-               *(f"{v:.{digits}f}" for v in s["means"]), "yes" if s["moves"] else "**no**"]  # fmt: skip
+               *("–" if np.isnan(v) else f"{v:.{digits}f}" for v in s["means"]), said(s["from"])]  # fmt: skip
 
 
 def main() -> None:
