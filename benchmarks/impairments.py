@@ -36,7 +36,7 @@ from rich.table import Table
 from survival import HELD_OUT
 
 SEVERITIES = (0.0, 0.25, 0.5, 0.75)
-SPEEDS = (0.5, 0.7, 0.9, 1.1, 1.3)  # m/s
+SPEEDS = (0.7, 0.9, 1.1, 1.3, 1.5)  # m/s
 SECONDS, SKIP_S = 20.0, 4.0
 YOUNG = (18.0, 45.0)  # years: ageing is an impairment here, not a property of the body
 GOAL, GOAL_AT = 90.0, 0.5  # % who walk at their own speed, and the severity of that

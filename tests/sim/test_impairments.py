@@ -253,21 +253,26 @@ class TestComfortableSpeed:
         assert comfortable_speed(self.speeds, self.speeds, saturated) == pytest.approx(0.8)
 
     def test_weaker_people_walk_slower(self):
-        """The same forces from muscles of two thirds the strength, where part of the activation is a floor."""
-        force = 0.2 + 0.15 * self.speeds[:, None] ** 2 * np.ones(26)
+        """The same forces from muscles of two thirds the strength."""
+        force = 0.2 + 0.05 * self.speeds[:, None] ** 2 * np.ones(26)
         best = [
             comfortable_speed(
                 self.speeds,
-                [effort_per_metre(np.array([0.15 + f / strength]), v) for f, v in zip(force, self.speeds, strict=True)],
+                [effort_per_metre(np.array([f / strength]), v) for f, v in zip(force, self.speeds, strict=True)],
                 np.zeros(self.speeds.size),
             )
             for strength in (1.0, 0.66)
         ]
-        assert best[1] < best[0] - 0.02
+        assert best[1] < best[0] - 0.1
+
+    def test_who_only_rests_hurries(self):
+        """Without muscle effort what is left is rest, which is shortest at the highest speed."""
+        cost = [effort_per_metre(np.zeros((1, 26)), v) for v in self.speeds]
+        assert comfortable_speed(self.speeds, cost, np.zeros(self.speeds.size)) == self.speeds[-1]
 
     def test_measures_effort_and_saturation(self):
         activation = np.array([[0.5, 1.0], [0.5, 0.0]])
-        assert effort_per_metre(activation, 2.0) == pytest.approx((0.25 + 1.0 + 0.25) / 4 / 2)
+        assert effort_per_metre(activation, 2.0, 2.0, 0.3) == pytest.approx((0.3 + (0.25 + 1.0 + 0.25) / 4) / 2)
         assert saturation(activation) == 0.5
 
     @pytest.mark.parametrize(
