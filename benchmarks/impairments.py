@@ -29,7 +29,6 @@ from exotwin.sim.recording import Recording
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.subjects import Subject, sample_subjects
 from exotwin.sim.truth import BLOCKS
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -41,7 +40,7 @@ SECONDS, SKIP_S = 20.0, 4.0
 YOUNG = (18.0, 45.0)  # years: ageing is an impairment here, not a property of the body
 GOAL, GOAL_AT = 90.0, 0.5  # % who walk at their own speed, and the severity of that
 MOST = 0.75  # share who must walk at a severity for its signs to count
-HEAD = ("impairment", "sign", "published", *(f"at {s:g}" for s in SEVERITIES), "as published")
+HEAD = ("impairment", "sign", "published", *(f"at {s:g}" for s in SEVERITIES), "as published at")
 NAME = "impairments"  # of the table in a page
 
 
@@ -92,18 +91,6 @@ def study(job: Job) -> dict[str, dict[str, float]]:
     return {kind: {"up": 0.0} | {s.name: np.nan for s in SIGNS[kind]} for kind in job.kinds}
 
 
-def moves_from(means: NDArray[np.float64], direction: int) -> float | None:
-    """The severity from which on a sign moves the published way, beyond health and on to the next; None if from none.
-
-    means: at each of SEVERITIES, NaN where too few walk. The last two severities at least must agree.
-    """
-    walked = np.flatnonzero(np.isfinite(means))
-    for k in range(1, len(walked) - 1):
-        if np.all(np.diff(means[[0, *walked[k:]]]) * direction > 0.0):
-            return SEVERITIES[walked[k]]
-    return None
-
-
 def row(kind: str, people: dict[float, list[dict[str, float]]]) -> dict[str, Any]:
     """Share of people who stay up at each severity (%), and each sign's means and direction.
 
@@ -117,29 +104,24 @@ def row(kind: str, people: dict[float, list[dict[str, float]]]) -> dict[str, Any
     for sign in SIGNS[kind]:
         of = np.array([[found[sign.name] for found in same] for same in people.values()])[:, walkers]
         means = np.where(walked, of.mean(axis=1), np.nan)
-        out[sign.name] = {"means": means.tolist(), "direction": sign.direction, "unit": sign.unit,
-                          "from": moves_from(means, sign.direction)}  # fmt: skip
+        out[sign.name] = {"means": means.tolist(), "direction": sign.direction, "unit": sign.unit}
     return out
-
-
-def said(severity: float | None) -> str:
-    """The verdict on a sign that moves the published way from this severity on."""
-    if severity is None:
-        return "**no**"
-    return "yes" if severity == SEVERITIES[1] else f"from {severity:g}"
 
 
 def lines(kind: str, found: dict[str, Any]) -> Iterable[list[str]]:
     """Rows under HEAD: who stays up, then each sign."""
     goal = found["up"][SEVERITIES.index(GOAL_AT)] >= GOAL
     yield [kind, "walk 20 s at their own speed, %", f"at least {GOAL:.0f} at {GOAL_AT:g}",
-           *(f"{v:.0f}" for v in found["up"]), "yes" if goal else "**no**"]  # fmt: skip
+           *(f"{v:.0f}" for v in found["up"]), f"{GOAL_AT:g}" if goal else "**no**"]  # fmt: skip
     for sign in SIGNS[kind]:
         s = found[sign.name]
         unit = "" if s["unit"] == "1" else f", {s['unit']}"
         digits = 1 if s["unit"] == "deg" else 3
-        yield ["", f"{sign.name}{unit}", "falls" if s["direction"] < 0 else "rises",
-               *("–" if np.isnan(v) else f"{v:.{digits}f}" for v in s["means"]), said(s["from"])]  # fmt: skip
+        health, *ill = s["means"]
+        at = [f"{sev:g}" for sev, v in zip(SEVERITIES[1:], ill, strict=True) if (v - health) * s["direction"] > 0.0]
+        shown = ["–" if np.isnan(v) else f"{v:.{digits}f}" for v in s["means"]]
+        verdict = ", ".join(at) if len(at) > 1 else f"**{at[0] if at else 'no'}**"
+        yield ["", f"{sign.name}{unit}", "falls" if s["direction"] < 0 else "rises", *shown, verdict]
 
 
 def main() -> None:
@@ -167,7 +149,7 @@ def main() -> None:
     rows = [line for kind, found in results.items() for line in lines(kind, found)]
     table = Table(*HEAD)
     for line in rows:
-        table.add_row(*line, style="red" if "no" in line[-1] else "")
+        table.add_row(*line, style="red" if "*" in line[-1] else "")
     Console().print(table)
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
