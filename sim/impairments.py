@@ -114,8 +114,8 @@ KINDS: dict[str, Kind] = {
     "plantarflexor_weakness": Kind(meaning="weak gastrocnemius and soleus", force={"gastroc": 0.2, "soleus": 0.2}),
     # PredSim's drop-foot case (KU Leuven workshop, 2025) leaves 0.05 of tibialis anterior.
     "foot_drop": Kind(meaning="dorsiflexors all but paralysed", force={"tibant": 0.05, "edl": 0.05}),
-    # Length chosen: with the knee straight the calf resists 15 Nm, the clinician's push in Van Den Bosch 2025, some 7
-    # deg short of neutral at severity 1 and 3 deg beyond neutral at 0.5.
+    # Length chosen: with the knee straight the calf resists 15 Nm, the clinician's push in Van Den Bosch 2025, some 8
+    # deg short of neutral at severity 1 and 4 deg beyond neutral at 0.5.
     "equinus": Kind(
         meaning="short and spastic calf",
         fibre_length={"gastroc": 0.82, "soleus": 0.82},

@@ -23,10 +23,10 @@ class Branch:
 
 @dataclass(frozen=True)
 class MusclePath:
-    """A fitted path and the shift (mm) of the source's length range that goes with it."""
+    """A fitted path and the shift (mm) of the source's length range that goes with it, where `FIBRES` has no other."""
 
     branches: tuple[Branch, ...]
-    length_shift: float
+    length_shift: float = 0.0
 
 
 def _line(*points: Point) -> tuple[Branch, ...]:
@@ -42,9 +42,9 @@ WRAPPED: dict[str, float] = {"glutmax": 18.0, "hamstrings": 40.0}
 # quadriceps because its knee extension arms (37/34/30 mm at 60/70/80 deg) agree with Rajagopal 2016 where the source's
 # (42/42/40 mm) do not, hamstrings, abductors and adductors because their lumped lines stand for whole groups.
 FITTED: dict[str, MusclePath] = {
-    "hamstrings": MusclePath(_line(("pelvis", (-122.5, -101.2, 69.1)), ("tibia", (-33.8, -40.4, -1.9))), -13.3),
+    "hamstrings": MusclePath(_line(("pelvis", (-122.5, -101.2, 69.1)), ("tibia", (-33.8, -40.4, -1.9)))),
     "bifemsh": MusclePath(_line(("femur", (6.76, -191.1, 22.24)), ("tibia", (-31.02, -33.34, 30.69))), -4.54),
-    "gastroc": MusclePath(_line(("femur", (-26.71, -400.25, -23.34)), ("calcn", (0, 30.99, -5.96))), -11.25),
+    "gastroc": MusclePath(_line(("femur", (-26.71, -400.25, -23.34)), ("calcn", (0, 30.99, -5.96)))),
     "iliopsoas": MusclePath(
         (
             Branch(0.2484, (("pelvis", (-58.5, -102.43, 91.41)), ("femur", (7.91, -80.7, 5.6)))),
@@ -56,9 +56,9 @@ FITTED: dict[str, MusclePath] = {
     # left where it was, 5 mm instead of 35 above the joint: the arm falls from 25 mm at 0 to 9 at 20 deg of
     # dorsiflexion. Points like gait2392's, on the shorter shank, fitted to its 36 to 43 mm.
     "tibant": MusclePath(
-        _line(("tibia", (17.9, -151.1, 11.5)), ("tibia", (29.9, -367.5, -17.7)), ("calcn", (115.0, 16.8, -30.5))), 0.0
+        _line(("tibia", (17.9, -151.1, 11.5)), ("tibia", (29.9, -367.5, -17.7)), ("calcn", (115.0, 16.8, -30.5)))
     ),
-    "vasti": MusclePath(_line(("femur", (29.13, -374.5, 5.5)), ("tibia", (40.97, 2.07, 1.8))), -146.5),
+    "vasti": MusclePath(_line(("femur", (29.13, -374.5, 5.5)), ("tibia", (40.97, 2.07, 1.8)))),
     "rectfem": MusclePath(
         _line(
             ("pelvis", (-29.5, -31.1, 96.8)),
@@ -69,7 +69,7 @@ FITTED: dict[str, MusclePath] = {
     ),
     # The source's abductor extends the hip with 22 mm and its adductor arm is 76 mm; gait2392's group means are 12 and
     # 64 mm.
-    "abd": MusclePath(_line(("pelvis", (-74.8, 28.1, 91.8)), ("femur", (-17.9, -6.2, 48.2))), -26.7),
+    "abd": MusclePath(_line(("pelvis", (-74.8, 28.1, 91.8)), ("femur", (-17.9, -6.2, 48.2)))),
     "add": MusclePath(_line(("pelvis", (-69.2, -98.7, 28.8)), ("femur", (9.5, -239.7, 31.7))), 105.3),
 }
 
