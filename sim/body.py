@@ -233,9 +233,11 @@ class Embodiment:
         q, v = self.data.qpos, self.data.qvel
         q[0], q[2] = planned(body, state, work)
         q[1] = ref[PELVIS + LEFT]
-        q[3:7] = root_quaternion(*ref[[PELVIS + TILT, PELVIS + LIST, PELVIS + ROTATION]])
+        turn = np.array([TILT, LIST, ROTATION])
+        q[3:7] = root_quaternion(*ref[PELVIS + turn])
         forward = rate * ref[PELVIS_SLOPE + AHEAD]
         v[:3] = forward, rate * ref[PELVIS_SLOPE + LEFT], rate * ref[PELVIS_SLOPE] + state[GRADE] * forward
+        v[3:6] = spin(ref[PELVIS + turn], rate * ref[PELVIS_SLOPE + turn])
         q[body.qpos] = ref[ANGLE : ANGLE + N_JOINTS]
         v[body.dof] = rate * ref[SLOPE : SLOPE + N_JOINTS]
         if self.device:
@@ -260,6 +262,13 @@ def root_quaternion(tilt: float, list_: float, rotation: float) -> NDArray[np.fl
         mujoco.mju_mulQuat(result, out, step)
         out = result
     return out
+
+
+def spin(angles: NDArray[np.float64], rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Angular velocity of the pelvis in its own frame (rad/s) from tilt, list and rotation (rad) and their rates."""
+    out, step = np.zeros(3), 1e-6
+    mujoco.mju_subQuat(out, root_quaternion(*(angles + step * rates)), root_quaternion(*angles))
+    return out / step
 
 
 def _weakness(what: Effects) -> NDArray[np.float64]:

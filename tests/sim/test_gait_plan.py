@@ -24,7 +24,7 @@ from exotwin.sim.gait_plan import (
 )
 from exotwin.sim.nervous import move_on
 from exotwin.sim.reference import load_reference
-from exotwin.sim.state import FOOT_X, FOOT_Z, GRADE, GROUND, KIND, PHASE, SPEED, STATE_SIZE, TRIM, WANTED
+from exotwin.sim.state import FOOT_X, FOOT_Z, GRADE, GROUND, KIND, PHASE, SPEED, STATE_SIZE, STRIDE_TIME, TRIM, WANTED
 from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import COUNT, LEVEL, RISE, TREAD, X0, X1, Z0, Level, Ramp, Stairs, Terrain, ground_height
 from hypothesis import given, settings
@@ -226,6 +226,20 @@ def test_a_start_anywhere_on_the_way_puts_no_foot_into_a_step():
                 assert person.state[FOOT_Z] == pytest.approx(ground_height(way.rows(), lead))
                 assert abs(lead - x) < 1.2
     assert not deep
+
+
+@pytest.mark.parametrize("x", [0.5, 3.6], ids=["level", "stairs"])
+@pytest.mark.parametrize("phase", [0.05, 0.2, 0.4, 0.6, 0.9])
+def test_the_pelvis_starts_moving_and_turning_as_the_reference_goes_on(phase, x):
+    way = Terrain([Level(length_m=3.0), Stairs(rise_m=0.17, tread_m=0.3, count=6), Level(length_m=2.0)])
+    person = Embodiment(Subject(), None, load_reference("walk"), 0.002, way)
+    instant = 1e-4  # s
+    person.place(phase, 1.2, x=x)
+    moved = person.data.qpos.copy()
+    assert np.linalg.norm(person.data.qvel[3:6]) > 0.05
+    mujoco.mj_integratePos(person.model, moved, person.data.qvel, instant)
+    person.place(phase + instant / person.state[STRIDE_TIME], 1.2, x=x)
+    np.testing.assert_allclose(moved[:7], person.data.qpos[:7], rtol=0.0, atol=0.03 * instant)
 
 
 @given(st.floats(0.0, 0.4), st.floats(0.0, 0.4), st.sampled_from(HEIGHTS))
