@@ -245,7 +245,7 @@ class Plant:
             angle=row[angle : angle + len(SIDED_JOINTS)],
             encoder_angle=self.person.data.qpos[self._encoder],
             cuff_torque=row[self._cuff],
-            foot_force=np.maximum(row[[grf + 2, grf + 5]], 0.0),
+            foot_force=np.maximum(row[grf + 2 : grf + 6 : 3], 0.0),
             foot_cop=row[cop : cop + 4].reshape(2, 2),
             excitation=row[self._emg],
         )

@@ -81,7 +81,7 @@ class Electrodes:
         self.powerline_hz = s.powerline_hz + MAINS_HZ_SD * rng.standard_normal()
         self.corner = 2.0 * math.pi * rng.uniform(*ARTEFACT_HZ, m)
         self._push = s.motion_volts * rng.standard_normal(m)
-        self._force: FloatArray | None = None
+        self._force: list[float] | None = None
 
     def advance(self, time_s: float) -> None:
         """Let the electrodes slip and sweat up to `time_s` of the run."""
@@ -109,15 +109,14 @@ class Electrodes:
 
         force: (2,) N under the feet, once a control tick.
         """
-        if self._force is None:
-            self._force = force.copy()
-        struck = (force >= CONTACT_N) & (self._force < CONTACT_N)
-        loading = np.maximum(force - self._force, 0.0) * (rate_hz / HEEL_STRIKE_RATE)
-        self._force = force.copy()
-        if struck.any():
+        now = force.tolist()
+        before, self._force = self._force or now, now
+        struck = [was < CONTACT_N <= new for was, new in zip(before, now, strict=True)]
+        loading = [max(new - was, 0.0) * (rate_hz / HEEL_STRIKE_RATE) for was, new in zip(before, now, strict=True)]
+        if any(struck):
             fresh = self._spec.motion_volts * self._rng.standard_normal(len(self._push))
-            self._push = np.where(struck[self._side], fresh, self._push)
-        return self._dry * self._push * loading[self._side]
+            self._push = np.where(np.array(struck)[self._side], fresh, self._push)
+        return self._dry * self._push * np.array(loading)[self._side]
 
     def _wait(self) -> float:
         """s until the next electrode slips."""
