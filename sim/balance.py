@@ -12,7 +12,7 @@ from .reference import AHEAD, LEFT, LIST, PELVIS, PELVIS_SLOPE
 from .state import AHEAD_BY, BOUND, GRADE, LANE, PHASE, RISE_NEXT, STRIDE_TIME
 from .subjects import GRAVITY
 
-FLEXION, ADDUCTION, DORSIFLEXION = 0, 1, 4
+FLEXION, ADDUCTION, KNEE, DORSIFLEXION = 0, 1, 3, 4
 # s: time constant of a body that falls over its foot, at the source's size: sqrt(leg length / g).
 FALLING_TIME = 0.3
 # Body weights of stance ankle torque per m that the capture point is ahead: of a walker who strides freely, and of one
@@ -26,6 +26,9 @@ ENTRAINING, ENTRAINED = 6.0, 0.3  # 1/m that the clock quickens by where foothol
 WAITING, LANDED, LANDING = 0.25, 0.03, 0.06
 # Sideways balance: m of foot placement per m/s of drift and per m beside the line, rad of stance hip per rad of lean.
 SIDE_STEP, SIDE_RETURN, RIGHTING = 0.35, 0.2, 0.5
+# rad of hip flexion, and half of the knee flexion, by which a swinging foot is lifted that its dorsiflexors cannot lift
+# at all (chosen): steppage, what people with foot drop make up for it with (Ferrarin 2012, Gait Posture 35:131).
+STEPPAGE = 0.15
 CLIMBING = 1.5  # times the steepness: feet go further out by; who climbs stands on one leg for longer (chosen)
 
 
@@ -74,7 +77,7 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     level; the standing hip rights the pelvis (Yin 2007, ACM Trans Graph 26:105; people place their feet so: Wang &
     Srinivasan 2014, Biol Lett 10:20140405). Fore and aft the standing ankle moves the centre of pressure beyond the
     capture point (Hof 2008, Hum Mov Sci 27:112); where footholds are given, the swinging foot goes to its own although
-    the pelvis is late or early.
+    the pelvis is late or early. A foot that drops is lifted by hip and knee.
     """
     out[:] = 0.0
     weight = GRAVITY * body.mass
@@ -113,3 +116,8 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
             out[leg, ADDUCTION] = side * swings * (step - lean)
             out[leg, FLEXION] = swings * to_foothold
             out[leg, DORSIFLEXION] = -swings * to_foothold
+            # Only a hip that is the stronger one makes up for the ankle.
+            lifted = STEPPAGE * max(0.0, body.weakness[leg, 3] - body.weakness[leg, 0])
+            lifted *= np.sin(np.pi * min(1.0, half / 0.9)) ** 2
+            out[leg, FLEXION] += lifted
+            out[leg, KNEE] += 2.0 * lifted

@@ -57,6 +57,7 @@ from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
 
 # Kinds of step: striding, and on stairs the step onto them, one of many, and the step off.
 STRIDE, FIRST, CYCLE, LAST = 0, 1, 2, 3
+SLOWING = 0.25  # m/s^2 at which the steps before stairs get slower (chosen)
 ACCELERATION, BRAKING = 0.4, 0.6  # m/s^2, the most a walker changes speed by on the way (chosen)
 FOLLOW = 0.35  # m/s, how far the plan's speed may be from the body's (chosen): who is stopped does not stride out
 UPHILL = 12.0  # times the slope: the plan is that much less ahead of who climbs and cannot keep up (chosen)
@@ -249,11 +250,11 @@ def _measured_out(body: Any, fastest: float, distance: float) -> tuple[float, fl
     first, gone = 0.0, 0.0
     while True:
         left = distance - gone
-        speed = min(fastest, np.sqrt(slow * slow + 2.0 * ACCELERATION * max(0.0, left - shortest)))
+        speed = min(fastest, np.sqrt(slow * slow + 2.0 * SLOWING * max(0.0, left - shortest)))
         length = stride_length(body, speed)
         if first == 0.0:
             first = length
-        elif left < 0.2 * length:  # steps shrink rather than stretch
+        elif left < 0.35 * length:  # steps shrink rather than stretch
             return first, distance / gone
         gone += length
 

@@ -4,10 +4,11 @@ import mujoco
 import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
-from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, LANDING, WAITING, entrain, euler_angles
+from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, KNEE, LANDING, WAITING, entrain, euler_angles
 from exotwin.sim.batch import settle
 from exotwin.sim.body import Embodiment
 from exotwin.sim.bridge import functions
+from exotwin.sim.impairments import Impairment
 from exotwin.sim.nervous import CONTROLLED, HABITUAL, PACE, STEEP, advance, forward
 from exotwin.sim.plant import Plant
 from exotwin.sim.reference import load_reference
@@ -90,6 +91,31 @@ def test_the_standing_hip_rights_the_pelvis_and_the_other_leg_hangs_as_before(pe
     mujoco.mj_kinematics(person.model, person.data)
     now = foot(person, swings)[1] - person.data.joint(f"hip_adduction_{swings}").xanchor[1]
     assert now == pytest.approx(hung, abs=0.02)
+
+
+def toes(person, side):
+    """World z (m) of the lowest sphere under a foot."""
+    bodies = {person.model.body(f"{part}_{side}").id for part in ("calcn", "toes")}
+    mujoco.mj_kinematics(person.model, person.data)
+    at = [p[2] for p, body in zip(person.data.geom_xpos, person.model.geom_bodyid, strict=True) if body in bodies]
+    return min(at)
+
+
+def test_a_foot_that_drops_is_lifted_by_hip_and_knee_and_a_weak_leg_lifts_nothing():
+    def lifted(kind):
+        ill = (Impairment(kind=kind, severity=1.0, side="r"),)
+        person = Embodiment(Subject(), None, load_reference("walk"), 0.002, Terrain(), ill)
+        person.place(0.7, 1.2)
+        shift = asked(person)
+        before = toes(person, "r")
+        person.data.joint("hip_flexion_r").qpos[0] += shift[0, FLEXION]
+        person.data.joint("knee_flexion_r").qpos[0] += shift[0, KNEE]
+        mujoco.mj_kinematics(person.model, person.data)
+        return toes(person, "r") - before
+
+    assert 0.02 < lifted("foot_drop") < 0.08
+    assert abs(lifted("knee_extensor_weakness")) < 0.005
+    assert 0.0 <= lifted("hemiparesis") < 0.5 * lifted("foot_drop")
 
 
 @pytest.mark.parametrize(("phase", "swings", "stands"), LATE_SWING)
