@@ -18,6 +18,7 @@ FALLING_TIME = 0.3
 # Body weights of stance ankle torque per m that the capture point is ahead: of a walker who strides freely, and of one
 # whose footholds are given, who has no other way to brake (chosen for the longest walks of an untrained-for-it policy).
 ANKLE_FREE, ANKLE_BOUND = 0.3, 1.2
+ANKLE_CROUCHED = 0.6  # of who strides freely on knees that do not straighten, and runs away with less (chosen likewise)
 ANKLE_STANDING = 1.5  # of who stands, sits down or squats on both feet (chosen likewise)
 ENTRAINING, ENTRAINED = 6.0, 0.3  # 1/m that the clock quickens by where footholds are given, and the most (chosen)
 # Where feet go freely the clock waits for the leading one: it runs at `WAITING` of its pace while that foot carries
@@ -101,7 +102,7 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     if state[BOUND] > 0.0:
         to_foothold, torque = -place / leg_length, ANKLE_BOUND * (place + carried)
     else:
-        to_foothold, torque = 0.0, ANKLE_FREE * carried
+        to_foothold, torque = 0.0, (ANKLE_CROUCHED if body.contracted else ANKLE_FREE) * carried
     half = 2.0 * state[PHASE] % 1.0
     stands = min(1.0, half / 0.1)
     swings = min(1.0, max(0.0, (half - 0.1) / 0.15))
