@@ -136,10 +136,11 @@ def test_a_shifted_imu_feels_while_walking_what_one_mounted_there_feels():
     on = np.repeat([t.time >= 0.5 for t in seen], plant.steps)[1:]
     apart = np.linalg.norm(acc[1:, 0] - acc[:-1, 1], axis=1)
     assert np.median(apart[~on]) > 1.0
-    # At every instant by no more than the signal itself changes in this step or one beside it, which is much only where
-    # a foot lands.
-    step = maximum_filter1d(np.linalg.norm(np.diff(acc[:, 1], axis=0), axis=1), 3)
-    np.testing.assert_array_less(apart[on], step[on] + 0.05)
+    # By no more than the signal itself changes in this step, which is much only where a foot lands; where the landing
+    # begins or ends, in a step beside it.
+    step = np.linalg.norm(np.diff(acc[:, 1], axis=0), axis=1)
+    assert np.mean(apart[on] < step[on] + 0.05) > 0.995
+    np.testing.assert_array_less(apart[on], maximum_filter1d(step, 3)[on] + 0.05)
     assert np.percentile(apart[on], 99) < 0.15  # but for the instants at which a foot lands
     assert np.median(apart[on]) < 0.05
     np.testing.assert_allclose(gyro[1:, 0][on], gyro[:-1, 1][on], atol=1e-9)
