@@ -9,7 +9,7 @@ import numpy as np
 from .compiled import compiled
 from .gait_plan import planned_x
 from .reference import AHEAD, LEFT, LIST, PELVIS, PELVIS_SLOPE
-from .state import AHEAD_BY, BOUND, GRADE, LANE, PHASE, RISE_NEXT, STRIDE_TIME
+from .state import AHEAD_BY, BOUND, GRADE, LANE, PHASE, RISE_NEXT, SPEED, STRIDE_TIME
 from .subjects import GRAVITY
 
 FLEXION, ADDUCTION, KNEE, DORSIFLEXION = 0, 1, 3, 4
@@ -30,6 +30,10 @@ SIDE_STEP, SIDE_RETURN, RIGHTING = 0.35, 0.2, 0.5
 # rad of hip flexion, and half of the knee flexion, by which a swinging foot is lifted that its dorsiflexors cannot lift
 # at all (chosen): steppage, what people with foot drop make up for it with (Ferrarin 2012, Gait Posture 35:131).
 STEPPAGE = 0.15
+# Steps answer to being beside the line up to what is walked in so many s and at least 0.2 m; of climbers and the weak
+# up to that: they fall when they step out more (chosen).
+ASIDE, ASIDE_WEAK = 0.3, 0.2
+UPHILL = 0.05  # steepness from which on one climbs
 CLIMBING = 1.5  # times the steepness: feet go further out by; who climbs stands on one leg for longer (chosen)
 
 
@@ -95,8 +99,11 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     _, _, roll = euler_angles(qpos[3:7])
     lean = min(0.3, max(-0.3, roll - ref[PELVIS + LIST]))
     drift = qvel[1] - ref[PELVIS_SLOPE + LEFT] / state[STRIDE_TIME]
-    aside = min(0.2, max(-0.2, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
     steepness = max(0.0, state[GRADE] + state[RISE_NEXT] / state[AHEAD_BY])
+    most = ASIDE_WEAK
+    if not body.impaired and steepness < UPHILL:
+        most = max(most, ASIDE * state[SPEED])
+    aside = min(most, max(-most, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
     outwards = SIDE_STEP * (1.0 + CLIMBING * steepness)
     step = min(0.3, max(-0.3, outwards * drift + SIDE_RETURN * aside)) / leg_length
     if state[BOUND] > 0.0:

@@ -74,6 +74,24 @@ def test_the_swinging_foot_goes_to_where_the_body_drifts(person, phase, swings, 
     assert not shift["rl".index(stands)].any()
 
 
+@pytest.mark.parametrize(
+    ("impairments", "slope_deg", "more"),
+    [((), 0.0, True), ((), 8.0, False), ((Impairment(kind="ageing", severity=0.5),), 0.0, False)],
+)
+def test_who_is_far_beside_the_way_steps_back_to_it_the_more_on_level_ground(impairments, slope_deg, more):
+    way = Terrain([Level(length_m=1.0), Ramp(slope_deg=slope_deg or 0.01, length_m=9.0)])
+    person = Embodiment(Subject(), None, load_reference("walk"), 0.002, way, impairments)
+    steps = []
+    for aside in (0.0, 0.1, 0.2, 0.4):
+        person.place(0.46, 1.2, x=5.0)
+        person.data.qpos[1] += aside
+        steps.append(asked(person)[1, ADDUCTION])
+    # The left foot, which swings, goes to the left of who is on the left: that throws the body to the right.
+    out = np.abs(np.array(steps) - steps[0])
+    assert out[2] == pytest.approx(2.0 * out[1], rel=0.05)
+    assert out[3] == pytest.approx((3.6 if more else 2.0) * out[1], rel=0.05)  # 0.36 m are walked in 0.3 s
+
+
 @pytest.mark.parametrize(("phase", "swings", "stands"), LATE_SWING)
 @pytest.mark.parametrize("lean", [0.1, -0.1])
 def test_the_standing_hip_rights_the_pelvis_and_the_other_leg_hangs_as_before(person, phase, swings, stands, lean):
