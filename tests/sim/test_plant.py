@@ -120,7 +120,7 @@ def test_person_takes_up_another_speed_and_lane():
 
 @pytest.mark.parametrize("push", [(100.0, 0.0), (-100.0, 0.0), (0.0, 100.0), (0.0, -100.0)], ids=str)
 def test_a_push_at_the_pelvis_is_survived(push):
-    """100 N for 0.2 s at four places in the gait, in an unpowered exoskeleton (`benchmarks/survival.py`: 32 people)."""
+    """100 N for 0.2 s at four places in the gait, in an unpowered exoskeleton (`benchmarks/survival.py`: 64 people)."""
     plant = Plant(Subject(), HKA)
     applied = plant.person.data.xfrc_applied[plant.person.model.body("pelvis").id]
     for phase in (0.05, 0.3, 0.55, 0.8):
