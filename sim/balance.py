@@ -30,10 +30,10 @@ SIDE_STEP, SIDE_RETURN, RIGHTING = 0.35, 0.2, 0.5
 # rad of hip flexion, and half of the knee flexion, by which a swinging foot is lifted that its dorsiflexors cannot lift
 # at all (chosen): steppage, what people with foot drop make up for it with (Ferrarin 2012, Gait Posture 35:131).
 STEPPAGE = 0.15
-# Steps answer to being beside the line up to what is walked in so many s and at least 0.2 m; of climbers and the weak
-# up to that: they fall when they step out more (chosen).
-ASIDE, ASIDE_WEAK = 0.3, 0.2
-UPHILL = 0.05  # steepness from which on one climbs
+# Steps answer to being beside the line up to what is walked in so many s and at least 0.2 m; of climbers and the
+# impaired up to that: they fall when they step out more (chosen).
+ASIDE, ASIDE_LEAST = 0.3, 0.2
+STEEP = 0.05  # slope from which on one wholly climbs (chosen)
 CLIMBING = 1.5  # times the steepness: feet go further out by; who climbs stands on one leg for longer (chosen)
 
 
@@ -100,8 +100,8 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     lean = min(0.3, max(-0.3, roll - ref[PELVIS + LIST]))
     drift = qvel[1] - ref[PELVIS_SLOPE + LEFT] / state[STRIDE_TIME]
     steepness = max(0.0, state[GRADE] + state[RISE_NEXT] / state[AHEAD_BY])
-    most = ASIDE_WEAK
-    if not body.impaired and steepness < UPHILL:
+    most = ASIDE_LEAST
+    if not body.impaired and steepness < STEEP:
         most = max(most, ASIDE * state[SPEED])
     aside = min(most, max(-most, qpos[1] - state[LANE] - ref[PELVIS + LEFT]))
     outwards = SIDE_STEP * (1.0 + CLIMBING * steepness)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .balance import balance, entrain, lands
+from .balance import STEEP, balance, entrain, lands
 from .bridge import (
     ACT,
     ACTUATOR_LENGTH,
@@ -76,9 +76,7 @@ CONTROLLED = 10  # joints the policy moves: hip (3), knee, ankle of the leading 
 N_ACTIONS = CONTROLLED + 1
 RESIDUAL = 0.3  # rad per unit of action
 PACE = 0.2  # relative change of the phase rate per unit of action
-# Who climbs can hurry a step or dwell on it; for longer than this (s) the speed sets the rhythm. It counts wholly from
-# this slope on (chosen).
-HABITUAL, STEEP = 2.0, 0.05
+HABITUAL = 2.0  # s; who climbs can hurry a step or dwell on it, for longer than this the speed sets the rhythm (chosen)
 ACTION_LIMIT = 2.0
 DRIFT_TIME = 4.0  # s; how long a striding person remembers being behind or ahead of the plan
 PACE_TIME = 3.0  # s; how fast the person corrects a lasting difference from the wanted speed (chosen)
