@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .compiled import compiled
-from .gait_plan import planned_x
+from .gait_plan import STEEP, planned_x
 from .reference import AHEAD, LEFT, LIST, PELVIS, PELVIS_SLOPE
 from .state import AHEAD_BY, BOUND, GRADE, LANE, PHASE, RISE_NEXT, SPEED, STRIDE_TIME
 from .subjects import GRAVITY
@@ -33,7 +33,6 @@ STEPPAGE = 0.15
 # Steps answer to being beside the line up to what is walked in so many s and at least 0.2 m; of climbers and the
 # impaired up to that: they fall when they step out more (chosen).
 ASIDE, ASIDE_LEAST = 0.3, 0.2
-STEEP = 0.05  # slope from which on one wholly climbs (chosen)
 CLIMBING = 1.5  # times the steepness: feet go further out by; who climbs stands on one leg for longer (chosen)
 
 

@@ -59,8 +59,11 @@ from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
 STRIDE, FIRST, CYCLE, LAST = 0, 1, 2, 3
 SLOWING = 0.25  # m/s^2 at which the steps before stairs get slower (chosen)
 ACCELERATION, BRAKING = 0.4, 0.6  # m/s^2, the most a walker changes speed by on the way (chosen)
+STEEP = 0.05  # slope from which on one wholly climbs (chosen)
 FOLLOW = 0.35  # m/s, how far the plan's speed may be from the body's (chosen): who is stopped does not stride out
-UPHILL = 12.0  # times the slope: the plan is that much less ahead of who climbs and cannot keep up (chosen)
+# Times the slope: the plan is that much less ahead of who climbs and cannot keep up, and less behind who is fast on a
+# slope: long slow steps would let the body run away from its feet (chosen).
+SLOPING = 12.0
 TRIMMED = 1.1  # of the slowest cell's speed; no correction of a lasting speed error plans slower (chosen: people fall)
 SLOWEST = 0.6  # of the slowest cell's speed; strides do not get slower (chosen)
 SIGHT = 4.0  # m, from where steps are measured out to stairs
@@ -263,12 +266,17 @@ def _measured_out(body: Any, fastest: float, distance: float) -> tuple[float, fl
 def _choose_speed(body: Any, state: Any) -> None:
     """Speed of the coming stride; measured out before stairs. May turn the stride into the first step on them."""
     slowest, fastest = SLOWEST * body.speeds[0], body.speeds[-1]
-    trimmed = max(state[WANTED] + state[TRIM], min(state[WANTED], TRIMMED * body.speeds[0]))
+    trim = state[TRIM]
+    if trim < 0.0:
+        # Who climbs a little too fast does not plan slower than is asked, for the same reason.
+        trim *= 1.0 - min(1.0, max(0.0, state[GRADE]) / STEEP)
+    trimmed = max(state[WANTED] + trim, min(state[WANTED], TRIMMED * body.speeds[0]))
     wanted = min(fastest, max(slowest, trimmed))
     time = stride_length(body, state[SPEED]) / state[SPEED]
     speed = min(max(wanted, state[SPEED] - BRAKING * time), state[SPEED] + ACCELERATION * time)
-    ahead = FOLLOW / (1.0 + UPHILL * max(0.0, state[GRADE]))
-    speed = min(max(speed, state[VELOCITY] - FOLLOW), state[VELOCITY] + ahead)
+    ahead = FOLLOW / (1.0 + SLOPING * max(0.0, state[GRADE]))
+    behind = FOLLOW / (1.0 + SLOPING * abs(state[GRADE]))
+    speed = min(max(speed, state[VELOCITY] - behind), state[VELOCITY] + ahead)
     speed = min(fastest, max(slowest, speed))
     state[BOUND] = 0.0
     i = _stairs_ahead(body, state[FOOT_X] - 0.05)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .balance import STEEP, balance, entrain, lands
+from .balance import balance, entrain, lands
 from .bridge import (
     ACT,
     ACTUATOR_LENGTH,
@@ -35,7 +35,7 @@ from .bridge import (
 )
 from .compiled import compiled
 from .exo import drive
-from .gait_plan import STRIDE, next_step, planned_x, refer, see_ground
+from .gait_plan import STEEP, STRIDE, next_step, planned_x, refer, see_ground
 from .muscle_control import (
     LEAD,
     force_length,

@@ -4,10 +4,11 @@ import mujoco
 import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
-from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, KNEE, LANDING, STEEP, WAITING, entrain, euler_angles
+from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, KNEE, LANDING, WAITING, entrain, euler_angles
 from exotwin.sim.batch import settle
 from exotwin.sim.body import Embodiment
 from exotwin.sim.bridge import functions
+from exotwin.sim.gait_plan import STEEP
 from exotwin.sim.impairments import Impairment
 from exotwin.sim.nervous import CONTROLLED, HABITUAL, PACE, advance, forward
 from exotwin.sim.plant import Plant

@@ -15,9 +15,9 @@ from exotwin.sim.gait_plan import (
     FOLLOW,
     FRONT_LOOK,
     LAST,
+    SLOPING,
     STRIDE,
     TRIMMED,
-    UPHILL,
     planned,
     refer,
     see_ground,
@@ -275,17 +275,35 @@ def test_no_correction_of_the_speed_plans_a_walk_that_is_too_slow(asked, planned
     assert person.state[SPEED] == pytest.approx(planned_mps or TRIMMED * person.body.speeds[0], abs=0.01)
 
 
+def on_slope(slope_deg, asked, body_speed, trim=0.0, seconds=6.0):
+    """The state of a person whose body goes at its own speed up or down a slope."""
+    person = someone(1.67)
+    way = Terrain([Level(length_m=0.2), Ramp(slope_deg=slope_deg, length_m=60.0)])
+    person.body = person.body._replace(terrain=way.rows())
+    person.place(0.0, asked, x=5.0)
+    for k in range(round(seconds / DT)):
+        person.state[TRIM] = trim
+        move_on(person.body, person.state, 5.0 + body_speed * k * DT, body_speed, DT, person.work)
+        refer(person.body, person.state, person.work)
+    return person.state
+
+
 @pytest.mark.parametrize("slope_deg", [-8.0, 0.0, 5.0, 10.0])
 def test_who_cannot_keep_up_is_not_asked_for_more_and_uphill_for_less(slope_deg):
     """A body that makes 0.8 m/s and is asked for 1.3: the plan stays within reach of it."""
-    slope = np.tan(np.radians(slope_deg))
-    way = Terrain([Level(length_m=0.2), Ramp(slope_deg=slope_deg, length_m=60.0)])
-    person = someone(1.67)
-    person.body = person.body._replace(terrain=way.rows())
-    person.place(0.0, 1.3, x=5.0)
-    for k in range(round(6.0 / DT)):
-        move_on(person.body, person.state, 5.0 + 0.8 * k * DT, 0.8, DT, person.work)
-        refer(person.body, person.state, person.work)
-    within = FOLLOW / (1.0 + UPHILL * max(0.0, slope))
-    assert person.state[SPEED] == pytest.approx(0.8 + within, abs=0.02)
+    within = FOLLOW / (1.0 + SLOPING * max(0.0, np.tan(np.radians(slope_deg))))
+    assert on_slope(slope_deg, 1.3, 0.8)[SPEED] == pytest.approx(0.8 + within, abs=0.02)
     assert within < 0.15 or slope_deg < 10.0
+
+
+@pytest.mark.parametrize("slope_deg", [-10.0, -5.0, 0.0, 10.0])
+def test_who_is_faster_than_asked_plans_the_less_behind_the_steeper_it_is(slope_deg):
+    """A body that makes 1.4 m/s and is asked for 0.7: long slow steps would let it run away from its feet."""
+    within = FOLLOW / (1.0 + SLOPING * abs(np.tan(np.radians(slope_deg))))
+    assert on_slope(slope_deg, 0.7, 1.4)[SPEED] == pytest.approx(1.4 - within, abs=0.02)
+    assert within < 0.15 or abs(slope_deg) < 10.0
+
+
+@pytest.mark.parametrize(("slope_deg", "planned_mps"), [(0.0, 0.8), (-5.0, 0.8), (1.0, 0.87), (5.0, 1.0), (10.0, 1.0)])
+def test_who_climbs_a_little_too_fast_does_not_plan_slower_than_is_asked(slope_deg, planned_mps):
+    assert on_slope(slope_deg, 1.0, 0.9, trim=-0.2)[SPEED] == pytest.approx(planned_mps, abs=0.01)
