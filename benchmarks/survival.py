@@ -76,6 +76,7 @@ def conditions() -> list[Condition]:
         word = "up" if degrees > 0 else "down"
         out.append(Condition(f"level to ramp {word} {abs(degrees)} deg", _slope(degrees), (1.1,), (-2.5, -1.0)))
         out.append(Condition(f"ramp {word} {abs(degrees)} deg to level", _slope(degrees, 6.0), (1.1,), (3.0, 5.0)))
+        out.append(Condition(f"ramp {degrees:+d} deg 0.8 m/s", _slope(degrees), (0.8,), (2.0, 10.0)))
     for word, sign in (("up", 1), ("down", -1)):
         for rise, tread in ((0.15, 0.31), (0.165, 0.30), (0.18, 0.28)):
             out.append(Condition(f"stairs {word} {100 * rise:.1f} x {100 * tread:.0f} cm", _flight(sign * rise, tread),

@@ -40,6 +40,9 @@ class PpoSettings(Config):
     output_scale: float = 0.1
 
 
+ENDLESS_FLIGHT = 30  # steps, more than people climb in 20 s
+
+
 class GaitTask(Config):
     """What the policy of one gait is trained on. Forces N, torques Nm/kg, speeds m/s."""
 
@@ -57,6 +60,9 @@ class GaitTask(Config):
     slope_deg: Range = (3.0, 11.0)
     rise_m: Range = (0.14, 0.19)
     tread_m: Range = (0.27, 0.33)
+    endless_share: float = Field(
+        0.0, ge=0, le=1, description="share of the ways with ramps or stairs that are one slope or flight to the end"
+    )
     impaired_share: float = Field(0.0, ge=0, le=1, description="share of those on level ground with one impairment")
     impaired_severity: Range = (0.1, 0.8)
     delay_s: Range = (0.01, 0.04)
@@ -108,21 +114,27 @@ class GaitTask(Config):
         return drawn
 
     def _way(self, rng: np.random.Generator, kind: str) -> Terrain:
-        """A random way: both directions of ramps or stairs between level runs; a circuit has both kinds."""
+        """A random way: both directions of ramps or stairs between level runs, or one that outlasts an episode; a
+        circuit has both kinds."""
         if kind == "level":
             return LEVEL
         sections: list[Any] = [Level(length_m=rng.uniform(1.0, 3.0))]
+        if kind != "circuit" and rng.random() < self.endless_share:
+            length = self.speed[1] * self.episode_s
+            return Terrain([*sections, self._slope(rng, kind, rng.choice((-1.0, 1.0)), length, ENDLESS_FLIGHT)])
         for what in ("ramps", "stairs") if kind == "circuit" else (kind, kind):
-            up = 1.0 if rng.random() < 0.5 else -1.0
+            up = rng.choice((-1.0, 1.0))
             for direction in (up, -up):
-                if what == "ramps":
-                    slope = direction * rng.uniform(*self.slope_deg)
-                    sections.append(Ramp(slope_deg=slope, length_m=rng.uniform(3.0, 6.0)))
-                else:
-                    rise, tread = direction * rng.uniform(*self.rise_m), rng.uniform(*self.tread_m)
-                    sections.append(Stairs(rise_m=rise, tread_m=tread, count=int(rng.integers(4, 9))))
+                sections.append(self._slope(rng, what, direction, rng.uniform(3.0, 6.0), int(rng.integers(4, 9))))
                 sections.append(Level(length_m=rng.uniform(1.5, 3.0)))
         return Terrain(sections)
+
+    def _slope(self, rng: np.random.Generator, kind: str, direction: float, length: float, count: int) -> Ramp | Stairs:
+        """A ramp of this length (m) or a flight of so many steps, up (direction 1) or down (-1)."""
+        if kind == "ramps":
+            return Ramp(slope_deg=direction * rng.uniform(*self.slope_deg), length_m=length)
+        rise, tread = direction * rng.uniform(*self.rise_m), rng.uniform(*self.tread_m)
+        return Stairs(rise_m=rise, tread_m=tread, count=count)
 
 
 def _side(rng: np.random.Generator, kind: str) -> str:

@@ -84,6 +84,23 @@ def test_ways_go_up_and_down_within_the_tasks_ranges_and_end_where_they_began():
     assert max(treads) <= 0.3
 
 
+def test_endless_ways_outlast_an_episode_and_go_up_as_often_as_down():
+    wanted = task(
+        terrains={"ramps": 0.5, "stairs": 0.4, "circuit": 0.1}, endless_share=0.5, speed=(0.6, 1.8), episode_s=15.0
+    )
+    people = wanted.people(np.random.default_rng(3), 400)
+    endless = [way.sections[1] for _, way, _ in people if len(way.sections) == 2]
+    assert len(endless) == pytest.approx(0.5 * 0.9 * 400, abs=30)
+    ramps = [section.slope_deg for section in endless if section.kind == "ramp"]
+    flights = [section.rise_m for section in endless if section.kind == "stairs"]
+    assert all(section.length_m == pytest.approx(27.0) for section in endless if section.kind == "ramp")
+    assert len(ramps) + len(flights) == len(endless)
+    for values in (ramps, flights):
+        assert np.mean(np.array(values) > 0.0) == pytest.approx(0.5, abs=0.15)
+    # A circuit stays one: it has both kinds.
+    assert sum(len({section.kind for section in way.sections}) == 3 for _, way, _ in people) == 40
+
+
 def test_impairments_are_drawn_in_their_share_each_kind_on_possible_sides():
     people = task(impaired_share=0.5, impaired_severity=(0.2, 0.4)).people(np.random.default_rng(2), 400)
     ill = [one for _, _, impairments in people for one in impairments]
