@@ -263,13 +263,19 @@ def _measured_out(body: Any, fastest: float, distance: float) -> tuple[float, fl
 
 
 @compiled
+def climbing(state: Any) -> float:
+    """How far one climbs (0..1): wholly from the slope `STEEP` on."""
+    return min(1.0, max(0.0, state[GRADE]) / STEEP)
+
+
+@compiled
 def _choose_speed(body: Any, state: Any) -> None:
     """Speed of the coming stride; measured out before stairs. May turn the stride into the first step on them."""
     slowest, fastest = SLOWEST * body.speeds[0], body.speeds[-1]
     trim = state[TRIM]
     if trim < 0.0:
         # Who climbs a little too fast does not plan slower than is asked, for the same reason.
-        trim *= 1.0 - min(1.0, max(0.0, state[GRADE]) / STEEP)
+        trim *= 1.0 - climbing(state)
     trimmed = max(state[WANTED] + trim, min(state[WANTED], TRIMMED * body.speeds[0]))
     wanted = min(fastest, max(slowest, trimmed))
     time = stride_length(body, state[SPEED]) / state[SPEED]

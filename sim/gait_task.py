@@ -40,7 +40,7 @@ class PpoSettings(Config):
     output_scale: float = 0.1
 
 
-ENDLESS_FLIGHT = 30  # steps, more than people climb in 20 s
+ENDLESS_FLIGHT = 30  # steps, as in benchmarks/survival.py: 20 s up, 14 s down
 
 
 class GaitTask(Config):
@@ -114,8 +114,8 @@ class GaitTask(Config):
         return drawn
 
     def _way(self, rng: np.random.Generator, kind: str) -> Terrain:
-        """A random way: both directions of ramps or stairs between level runs, or one that outlasts an episode; a
-        circuit has both kinds."""
+        """A random way: both directions of ramps or stairs between level runs, or one long one; a circuit has both
+        kinds."""
         if kind == "level":
             return LEVEL
         sections: list[Any] = [Level(length_m=rng.uniform(1.0, 3.0))]

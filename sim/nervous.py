@@ -35,7 +35,7 @@ from .bridge import (
 )
 from .compiled import compiled
 from .exo import drive
-from .gait_plan import STEEP, STRIDE, next_step, planned_x, refer, see_ground
+from .gait_plan import STRIDE, climbing, next_step, planned_x, refer, see_ground
 from .muscle_control import (
     LEAD,
     force_length,
@@ -52,7 +52,6 @@ from .state import (
     EFFORT,
     EFFORT_COUNT,
     FOOT_X,
-    GRADE,
     HABIT,
     KIND,
     LANE,
@@ -129,7 +128,7 @@ def moment_arms(pointers: Any, body: Any, arms: Any) -> None:
 @compiled
 def clock_pace(qpos: Any, qvel: Any, body: Any, state: Any, action: Any, work: Any) -> float:
     """How fast the clock of the gait runs, over its own pace."""
-    climb = min(1.0, max(0.0, state[GRADE]) / STEEP) if state[BOUND] == 0.0 else 0.0
+    climb = climbing(state) if state[BOUND] == 0.0 else 0.0
     lasting = climb * state[HABIT]
     return (1.0 + PACE * (action[CONTROLLED] - lasting)) * entrain(qpos, qvel, body, state, work)
 
