@@ -291,6 +291,7 @@ def train_gait_(
     begin: Annotated[
         str, typer.Option("--from", help="a policy (shipped name or .npz) that the last stage goes on from")
     ] = "",
+    specialist: Annotated[str, typer.Option(help="teach only this specialist of the policy named by --from")] = "",
 ) -> None:
     """Teach the simulated person a gait (PPO) and write its policy."""
     from ..sim.gait_task import load_gait_task
@@ -299,7 +300,8 @@ def train_gait_(
     from .catalogue import find_device
 
     task = load_gait_task(gait)
-    names = {name for stage in task.stages() for name in stage.devices if name != "none"}
+    taught = [*task.stages(), *map(task.of_specialist, task.specialists)]
+    names = {name for stage in taught for name in stage.devices if name != "none"}
     policy = train_gait(
         task,
         {name: find_device(name) for name in names},
@@ -308,6 +310,7 @@ def train_gait_(
         resume,
         threads,
         load_policy(begin) if begin else None,
+        specialist,
     )
     console.print(f"written to {policy}")
 

@@ -15,7 +15,7 @@ from .body import Body, Embodiment, Exo, Work
 from .bridge import ACT, PELVIS_BODY, QFRC_ACTUATOR, QPOS, QVEL, XFRC_APPLIED, view
 from .compiled import compiled
 from .exo import DriveState
-from .gait_plan import STRIDE, planned
+from .gait_plan import STRIDE, climbing, planned
 from .nervous import (
     CONTROLLED,
     JOINTS_OF_LEG,
@@ -84,7 +84,7 @@ def pick(batch: Any, i: int) -> Any:
         b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.cells[i], b.times[i],
         b.speeds[i], b.slopes[i], b.rises[i], b.treads[i], b.heel_from_edge[i], b.weakness[i], b.impaired[i],
         b.reflexive[i], b.spinal[i], b.contracted[i], b.knee_limits[i], b.still, b.calcn[i], b.toes[i],
-        b.mass[i], b.scale[i], b.terrain[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
+        b.mass[i], b.scale[i], b.leash[i], b.terrain[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
         b.moments, b.nsensor,
     )  # fmt: skip
     exo = Exo(
@@ -168,7 +168,8 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
             load += (1.0 if k == 1 else 4.0) * e * e
     distortion = 0.0
     if strict and state[BOUND] == 0.0:
-        distortion = abs(1.0 - clock_pace(qpos, qvel, body, state, action, work))
+        # Who climbs has no other way to keep its feet under it.
+        distortion = (1.0 - climbing(state)) * abs(1.0 - clock_pace(qpos, qvel, body, state, action, work))
     effort = state[EFFORT] / max(1.0, state[EFFORT_COUNT])
     size, change = 0.0, 0.0
     for a in range(N_ACTIONS):

@@ -19,7 +19,7 @@ from .contracture import knee_limits
 from .exo import DriveTables, actuator_step_parameters, align_device, attach_device, drive_state
 from .gait_plan import planned, refer, see_ground, shape, start_at
 from .impairments import SPASTIC_GAIN, Effects, Impairment, effects, impair_model
-from .nervous import DAMPING, N_ACTIONS, N_JOINTS, N_MUSCLES, RECRUIT, STIFFNESS
+from .nervous import DAMPING, LEASH, N_ACTIONS, N_JOINTS, N_MUSCLES, RECRUIT, STIFFNESS
 from .observation import N_OBSERVATIONS, SEEN
 from .person import build_person
 from .posture_plan import STAND, start_posture
@@ -41,7 +41,7 @@ class Body(NamedTuple):
     muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax. cells ... heel_from_edge: see `Reference`. weakness:
     (2, 5) what each leg's hip, knee extensors, plantar- and dorsiflexors lack in force, and its spasticity. impaired:
     whether any of that is there. spinal: see `reflexes.spinal_table`, used where the spinal cord has work (reflexive).
-    knee_limits: see `contracture`, used where contracted. terrain: `Terrain.rows`.
+    knee_limits: see `contracture`, used where contracted. leash: m, see `LEASH`. terrain: `Terrain.rows`.
     """
 
     qpos: Any
@@ -69,6 +69,7 @@ class Body(NamedTuple):
     toes: Any
     mass: float
     scale: float
+    leash: float
     terrain: Any
     timestep: float
     nq: int
@@ -332,6 +333,7 @@ def _body(
         toes=np.array([model.body(f"toes_{s}").id for s in SIDES]),
         mass=subject.mass_kg,
         scale=subject.scale,
+        leash=LEASH,
         terrain=terrain.rows(),
         timestep=float(model.opt.timestep),
         nq=int(model.nq),

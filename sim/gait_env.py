@@ -23,7 +23,7 @@ from .nervous import ACTION_LIMIT, N_ACTIONS, POLICY_PERIOD
 from .observation import N_OBSERVATIONS, observe
 from .posture_plan import POSTURES, STAND
 from .reference import Reference, load_reference
-from .state import BOUND, DELAY, GOAL, NEXT_LANE, STATE_SIZE, WANTED
+from .state import BOUND, DELAY, GOAL, LANE, NEXT_LANE, STATE_SIZE, WANTED
 from .subjects import Subject
 from .terrain import LEVEL, Terrain
 
@@ -55,6 +55,10 @@ class GaitBatch:
         timestep = 1.0 / CONTROL_RATE_HZ / self.control_steps
         self.reference: Reference = load_reference(task.reference)
         self.people = [Embodiment(s, device, self.reference, timestep, way, ill) for s, way, ill in people]
+        if task.stray_m is not None:
+            # Who may not stray has to see how far it is beside the line that it learns to keep.
+            for person in self.people:
+                person.body = person.body._replace(leash=np.inf)
         self.batch = stack(self.people)
         n, n_exo = len(self.people), len(device.actuated) if device else 0
         self.functions = functions()
@@ -145,6 +149,13 @@ class GaitBatch:
             for i in np.flatnonzero(change):
                 self.state[i, GOAL] = self.rng.choice(self.postures)
 
+    def strayed(self) -> NDArray[np.bool_]:
+        """Who is too far beside its line, (n,)."""
+        if self.task.stray_m is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        beside = np.array([p.data.qpos[1] for p in self.people]) - self.state[:, LANE]
+        return np.abs(beside) > self.task.stray_m
+
     def _advance(self, start: int, stop: int) -> None:
         policy_step(
             self.functions,
@@ -222,7 +233,7 @@ class GaitVecEnv(VecEnv):
             batch.step(self._actions[part])
         observations = self._gather("observations").astype(np.float32)
         rewards = self._gather("rewards").astype(np.float32)
-        fallen = self._gather("fallen")
+        fallen = self._gather("fallen") | np.concatenate([b.strayed() for b in self.batches])
         timeout = self._gather("time") >= self.task.episode_s - 1e-9
         done = fallen | timeout
         self.returns += rewards
@@ -285,12 +296,12 @@ class HumanGaitEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self.batch.observations[0].astype(np.float32), {}
 
     def step(self, action: NDArray[np.float32]) -> Any:
-        """One policy period (20 ms). Terminated: a fall. Truncated: the episode's time is up."""
+        """One policy period (20 ms). Terminated: a fall, or astray. Truncated: the episode's time is up."""
         self.batch.step(np.asarray(action, dtype=float)[None])
         return (
             self.batch.observations[0].astype(np.float32),
             float(self.batch.rewards[0]),
-            bool(self.batch.fallen[0]),
+            bool(self.batch.fallen[0] or self.batch.strayed()[0]),
             bool(self.batch.time[0] >= self.task.episode_s - 1e-9),
             {},
         )

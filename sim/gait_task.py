@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 
 from ..controllers.config import Config, parse_yaml
 from ..controllers.device import SIDES
+from ..controllers.interface import closest
 from .impairments import BOTH, KINDS, Impairment
+from .policy import Specialist
 from .shipped import find_shipped
 from .subjects import Subject, sample_subjects
 from .terrain import LEVEL, Level, Ramp, Stairs, Terrain
@@ -63,6 +65,7 @@ class GaitTask(Config):
     endless_share: float = Field(
         0.0, ge=0, le=1, description="share of the ways with ramps or stairs that are one slope or flight to the end"
     )
+    upward_share: float = Field(0.5, ge=0, le=1, description="share of these ways that go up before they go down")
     impaired_share: float = Field(0.0, ge=0, le=1, description="share of those on level ground with one impairment")
     impaired_severity: Range = (0.1, 0.8)
     delay_s: Range = (0.01, 0.04)
@@ -70,6 +73,7 @@ class GaitTask(Config):
     episode_s: float = 10.0
     start_on_way: float = Field(0.8, description="share of episodes that start beyond the first level run")
     lane_m: Range = Field((0.0, 0.0), description="lines that people are asked to walk on, beside their first")
+    stray_m: float | None = Field(None, gt=0, description="beside the line, where an episode ends as in a fall")
     speed_change_every_s: float = Field(5.0, description="speed and line")
     postures: tuple[Literal["stand", "sit", "squat"], ...] = Field(
         ("stand",), description="what people who do not walk are asked for"
@@ -87,16 +91,29 @@ class GaitTask(Config):
     curriculum: tuple[dict[str, Any], ...] = Field(
         (), description="easier stages before the whole task, each the keys it changes (steps among them)"
     )
+    specialists: dict[Specialist, dict[str, Any]] = Field(
+        {}, description="what each of the policy's specialists learns, as the keys of the whole task that it changes"
+    )
 
     @model_validator(mode="after")
     def _stages_are_tasks(self) -> GaitTask:
         self.stages()
+        for name in self.specialists:
+            self.of_specialist(name)
         return self
 
     def stages(self) -> list[GaitTask]:
         """The tasks to train on in order; the last is this one."""
-        own = self.model_dump(exclude={"curriculum"})
+        own = self.model_dump(exclude={"curriculum", "specialists"})
         return [GaitTask.model_validate(own | stage) for stage in (*self.curriculum, {})] if self.curriculum else [self]
+
+    def of_specialist(self, name: str) -> GaitTask:
+        """What a specialist of the policy learns. Raises ValueError that names the nearest one of this task."""
+        changes: dict[str, dict[str, Any]] = {**self.specialists}
+        if name not in changes:
+            raise ValueError(f"no specialist {name!r} of the gait {self.name!r}{closest(name, changes)}")
+        own = self.model_dump(exclude={"curriculum", "specialists"})
+        return GaitTask.model_validate(own | changes[name])
 
     def people(self, rng: np.random.Generator, count: int) -> list[tuple[Subject, Terrain, tuple[Impairment, ...]]]:
         """Bodies, their ways and impairments, drawn for training; ways in exact shares."""
@@ -121,13 +138,16 @@ class GaitTask(Config):
         sections: list[Any] = [Level(length_m=rng.uniform(1.0, 3.0))]
         if kind != "circuit" and rng.random() < self.endless_share:
             length = self.speed[1] * self.episode_s
-            return Terrain([*sections, self._slope(rng, kind, rng.choice((-1.0, 1.0)), length, ENDLESS_FLIGHT)])
+            return Terrain([*sections, self._slope(rng, kind, self._direction(rng), length, ENDLESS_FLIGHT)])
         for what in ("ramps", "stairs") if kind == "circuit" else (kind, kind):
-            up = rng.choice((-1.0, 1.0))
+            up = self._direction(rng)
             for direction in (up, -up):
                 sections.append(self._slope(rng, what, direction, rng.uniform(3.0, 6.0), int(rng.integers(4, 9))))
                 sections.append(Level(length_m=rng.uniform(1.5, 3.0)))
         return Terrain(sections)
+
+    def _direction(self, rng: np.random.Generator) -> float:
+        return 1.0 if rng.random() < self.upward_share else -1.0
 
     def _slope(self, rng: np.random.Generator, kind: str, direction: float, length: float, count: int) -> Ramp | Stairs:
         """A ramp of this length (m) or a flight of so many steps, up (direction 1) or down (-1)."""

@@ -19,7 +19,7 @@ from ..controllers.device import DeviceDescription
 from .gait_env import GaitVecEnv
 from .gait_task import GaitTask
 from .nervous import POLICY_PERIOD
-from .policy import GaitPolicy
+from .policy import GaitPolicy, Network
 
 CHECKPOINT_EVERY = 500_000  # steps
 # Share of the last stage's steps that the policy's weights are the mean over (Izmailov 2018, arXiv:1803.05407).
@@ -34,13 +34,19 @@ def train_gait(
     resume: bool = False,
     threads: int = 2,
     begin: GaitPolicy | None = None,
+    specialist: str = "",
 ) -> Path:
     """Train through the task's stages and write ``policy.npz`` into out; returns its path.
 
     resume: go on from ``out/checkpoint.zip``. begin: the policy that the last stage alone goes on from, with a new
-    critic. Ctrl-C writes the checkpoint and the policy as far as they are. Raises ValueError for a policy of another
-    shape than the task's.
+    critic. specialist: the one network of `begin` that is taught, from what the general one can; the others stay.
+    Ctrl-C writes the checkpoint and the policy as far as they are. Raises ValueError for a policy of another shape than
+    the task's, for an unknown specialist, and for one without a policy to begin with.
     """
+    if specialist:
+        task = task.of_specialist(specialist)
+        if not begin:
+            raise ValueError(f"the specialist {specialist!r} belongs to a policy; name the one to begin with (--from)")
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     checkpoint = out / "checkpoint.zip"
@@ -65,7 +71,7 @@ def train_gait(
                 else:
                     model = _new_model(stage, env, rate, seed)
                     if begin:
-                        _take_over(model, begin)
+                        _take_over(model, begin.general)
                         _learn_critic(model, stage, log)
                 model.learn(until - model.num_timesteps, callback=log, reset_num_timesteps=False)
                 log.save(model)
@@ -78,7 +84,8 @@ def train_gait(
             return target
         model = PPO.load(checkpoint, device="cpu")
     log.save(model)
-    policy_of(log.mean.module if log.mean else actor_of(model), task.name).save(target)
+    learnt = network_of(log.mean.module if log.mean else actor_of(model))
+    (begin or GaitPolicy(task.name, learnt)).having(specialist, learnt).save(target)
     return target
 
 
@@ -118,12 +125,14 @@ def _new_model(task: GaitTask, env: GaitVecEnv, rate: Decay, seed: int) -> PPO:
     return model
 
 
-def _take_over(model: PPO, policy: GaitPolicy) -> None:
-    """Give a new model's actor the weights of a policy."""
+def _take_over(model: PPO, network: Network) -> None:
+    """Give a new model's actor the weights of a network."""
     actor: Any = actor_of(model)
     extractor, head = actor
     with torch.no_grad():
-        for layer, weight, bias in zip((extractor[0], extractor[2], head), policy.weights, policy.biases, strict=True):
+        for layer, weight, bias in zip(
+            (extractor[0], extractor[2], head), network.weights, network.biases, strict=True
+        ):
             if layer.weight.shape != weight.shape:
                 raise ValueError(
                     f"a layer of the policy is {weight.shape}, of the task's {tuple(layer.weight.shape)} (out, in)"
@@ -166,12 +175,11 @@ def actor_of(model: Any) -> torch.nn.ModuleList:
     return torch.nn.ModuleList([model.policy.mlp_extractor.policy_net, model.policy.action_net])
 
 
-def policy_of(actor: Any, gait: str) -> GaitPolicy:
-    """What an actor has learnt, to be saved."""
+def network_of(actor: Any) -> Network:
+    """What an actor has learnt."""
     extractor, head = actor
     layers = [extractor[0], extractor[2], head]
-    return GaitPolicy(
-        gait=gait,
+    return Network(
         weights=[layer.weight.detach().numpy().astype(np.float64) for layer in layers],
         biases=[layer.bias.detach().numpy().astype(np.float64) for layer in layers],
     )

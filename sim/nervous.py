@@ -80,6 +80,9 @@ ACTION_LIMIT = 2.0
 DRIFT_TIME = 4.0  # s; how long a striding person remembers being behind or ahead of the plan
 PACE_TIME = 3.0  # s; how fast the person corrects a lasting difference from the wanted speed (chosen)
 SIDEWAYS = 0.15  # m/s that a walker changes lanes at (chosen)
+# m: who climbs a ramp and comes further beside the line goes back to it by a line of its own that starts this near;
+# for who steps out as far as it is beside the line a slow climb is no longer stable (chosen).
+LEASH = 0.15
 PACE_LIMIT = 0.2  # m/s; the most it corrects by
 
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
@@ -202,8 +205,8 @@ def forward(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, acti
 
 
 @compiled
-def move_on(body: Any, state: Any, x: float, speed: float, dt: float, work: Any) -> None:
-    """Move the plan of the gait on by dt (s, of the person's own pace) for a pelvis at world x, its speed in m/s."""
+def move_on(body: Any, state: Any, x: float, y: float, speed: float, dt: float, work: Any) -> None:
+    """Move the plan of the gait on by dt (s, of the person's own pace) for a pelvis at world x, y, its speed in m/s."""
     if body.still:
         move_posture(state, dt)
         return
@@ -220,6 +223,8 @@ def move_on(body: Any, state: Any, x: float, speed: float, dt: float, work: Any)
     state[LANE] += min(SIDEWAYS * dt, max(-SIDEWAYS * dt, state[NEXT_LANE] - state[LANE]))
     see_ground(body, state, x)
     if state[BOUND] == 0.0:
+        if climbing(state) == 1.0:
+            state[LANE] = min(y + body.leash, max(y - body.leash, state[LANE]))
         # A striding person does not make up for every centimetre.
         lag = planned_x(state, work) - x
         state[FOOT_X] -= dt * lag / DRIFT_TIME
@@ -250,7 +255,7 @@ def advance(
         if lands(body, state):
             foot_forces(functions, pointers, body, work.foot_force)
         pace = clock_pace(qpos, qvel, body, state, action, work)
-        move_on(body, state, qpos[0], qvel[0], dt * pace, work)
+        move_on(body, state, qpos[0], qpos[1], qvel[0], dt * pace, work)
         state[HABIT] += (action[CONTROLLED] - state[HABIT]) * dt / HABITUAL
         if len(exo.joint):
             for i in range(len(exo.joint)):

@@ -1,68 +1,152 @@
-"""The trained policy of a gait, as plain arrays and a compiled forward pass (no torch at run time)."""
+"""The trained policy of a gait, as plain arrays and a compiled forward pass (no torch at run time).
+
+A policy is a general network and, where one network for everything pays for one ground with another, specialists that
+it hands over to: a mixture of experts (Jacobs 1991, Neural Comput 3:79) whose gate is not learnt but given by the way.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import compiled
 from .nervous import ACTION_LIMIT
+from .observation import SEEN_RISE_BACK, SEEN_RISE_NEXT, SEEN_SLOPE
 from .shipped import find_shipped
 
 FloatArray = NDArray[np.float64]
 
+Specialist = Literal["uphill", "upstairs"]
+SPECIALISTS: tuple[Specialist, ...] = get_args(Specialist)
+# Slope from which on the specialist for climbing has a say, and from which on it alone (chosen).
+UPHILL = (0.03, 0.09)
+UPSTAIRS = SPECIALISTS.index("upstairs")
+RISING = 0.1  # m, the last or next rise from which on the specialist for stairs acts alone (chosen: below any stairs)
+
 
 @dataclass(frozen=True)
-class GaitPolicy:
+class Network:
     """Two hidden ELU layers and a linear head; weights as torch stores them, (out, in)."""
 
-    gait: str
     weights: list[FloatArray]
     biases: list[FloatArray]
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """(out, in) of each layer."""
+        return [w.shape for w in self.weights]
+
+
+@dataclass(frozen=True)
+class GaitPolicy:
+    """A general network and its specialists by name, all of the same shape.
+
+    Raises ValueError for a name that is not of `SPECIALISTS` and for another shape.
+    """
+
+    gait: str
+    general: Network
+    specialists: dict[str, Network] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, network in self.specialists.items():
+            if name not in SPECIALISTS:
+                raise ValueError(f"no specialist {name!r}; there are {', '.join(SPECIALISTS)}")
+            if network.shapes != self.general.shapes:
+                raise ValueError(
+                    f"layers of {name!r} are {network.shapes}, of the general network {self.general.shapes}"
+                )
+
+    def of(self, specialist: str) -> Network:
+        """The network of a specialist; the general one if it has none of that name, or the name is empty."""
+        return self.specialists.get(specialist, self.general)
+
+    def having(self, specialist: str, network: Network) -> GaitPolicy:
+        """This policy with another network for a specialist, or in general if the name is empty."""
+        if not specialist:
+            return replace(self, general=network)
+        return replace(self, specialists={**self.specialists, specialist: network})
+
     def save(self, path: Path) -> None:
-        """Write to an .npz of float32."""
-        arrays: dict[str, Any] = {f"w{i}": w.astype(np.float32) for i, w in enumerate(self.weights)}
-        arrays |= {f"b{i}": b.astype(np.float32) for i, b in enumerate(self.biases)}
+        """Write to an .npz of float32: w0, b0, ... and uphill_w0, ..."""
+        arrays: dict[str, Any] = {}
+        for prefix, network in self._by_prefix().items():
+            arrays |= {f"{prefix}w{i}": w.astype(np.float32) for i, w in enumerate(network.weights)}
+            arrays |= {f"{prefix}b{i}": b.astype(np.float32) for i, b in enumerate(network.biases)}
         np.savez_compressed(path, gait=self.gait, **arrays)
 
+    def _by_prefix(self) -> dict[str, Network]:
+        return {"": self.general} | {f"{name}_": network for name, network in self.specialists.items()}
+
     @property
-    def network(self) -> tuple[FloatArray, ...]:
-        """Contiguous arrays for `act`: (w0, b0, w1, b1, w2, b2)."""
-        return tuple(
-            np.ascontiguousarray(a, dtype=np.float64)
-            for pair in zip(self.weights, self.biases, strict=True)
-            for a in pair
-        )
+    def network(self) -> tuple[NDArray[Any], ...]:
+        """Contiguous arrays for `act`: each specialist's place in `SPECIALISTS`, then (w0, b0, w1, b1, w2, b2) with the
+        networks along the first axis, the general one first."""
+        networks = list(self._by_prefix().values())
+        layers = [
+            np.stack([getattr(n, part)[i] for n in networks]).astype(np.float64)
+            for i in range(3)
+            for part in ("weights", "biases")
+        ]
+        return np.array([SPECIALISTS.index(name) for name in self.specialists], dtype=np.int64), *layers
 
 
 def load_policy(name_or_path: str | Path) -> GaitPolicy:
     """A shipped policy by name, or one from an .npz path. Raises ValueError that names the nearest shipped one."""
     path = find_shipped("policy", "policies", ".npz", name_or_path)
     with np.load(path) as stored:
-        return GaitPolicy(
-            gait=str(stored["gait"]),
-            weights=[stored[f"w{i}"].astype(np.float64) for i in range(3)],
-            biases=[stored[f"b{i}"].astype(np.float64) for i in range(3)],
-        )
+
+        def read(prefix: str) -> Network:
+            return Network(
+                weights=[stored[f"{prefix}w{i}"].astype(np.float64) for i in range(3)],
+                biases=[stored[f"{prefix}b{i}"].astype(np.float64) for i in range(3)],
+            )
+
+        known = [name for name in SPECIALISTS if f"{name}_w0" in stored]
+        return GaitPolicy(str(stored["gait"]), read(""), {name: read(f"{name}_") for name in known})
+
+
+@compiled
+def _share(specialist: int, observation: Any) -> float:
+    """How much of the action is the specialist's (0..1), for its place in `SPECIALISTS`."""
+    if specialist == UPSTAIRS:
+        rise = max(observation[SEEN_RISE_BACK], observation[SEEN_RISE_NEXT]) / 5.0
+        return min(1.0, max(0.0, rise / RISING))
+    slope = observation[SEEN_SLOPE] / 4.0
+    return min(1.0, max(0.0, (slope - UPHILL[0]) / (UPHILL[1] - UPHILL[0])))
+
+
+@compiled
+def _forward(layers: Any, k: int, observation: Any, share: float, action: Any) -> None:
+    """Add the k-th network's share of the action."""
+    w0, b0, w1, b1, w2, b2 = layers
+    h = w0[k] @ observation + b0[k]
+    for i in range(len(h)):
+        if h[i] < 0.0:
+            h[i] = np.expm1(h[i])
+    g = w1[k] @ h + b1[k]
+    for i in range(len(g)):
+        if g[i] < 0.0:
+            g[i] = np.expm1(g[i])
+    out = w2[k] @ g + b2[k]
+    for i in range(len(out)):
+        action[i] += share * min(ACTION_LIMIT, max(-ACTION_LIMIT, out[i]))
 
 
 @compiled
 def act(network: Any, observation: Any, action: Any) -> None:
-    """The deterministic action for an observation, clipped to +-ACTION_LIMIT, into action."""
-    w0, b0, w1, b1, w2, b2 = network
-    h = w0 @ observation + b0
-    for i in range(len(h)):
-        if h[i] < 0.0:
-            h[i] = np.expm1(h[i])
-    g = w1 @ h + b1
-    for i in range(len(g)):
-        if g[i] < 0.0:
-            g[i] = np.expm1(g[i])
-    out = w2 @ g + b2
-    for i in range(len(out)):
-        action[i] = min(ACTION_LIMIT, max(-ACTION_LIMIT, out[i]))
+    """The deterministic action for an observation, within +-ACTION_LIMIT, into action."""
+    specialists, layers = network[0], network[1:]
+    action[:] = 0.0
+    left = 1.0
+    for k in range(len(specialists)):
+        share = left * _share(specialists[k], observation)
+        if share > 0.0:
+            _forward(layers, k + 1, observation, share, action)
+            left -= share
+    if left > 0.0:
+        _forward(layers, 0, observation, left, action)

@@ -11,14 +11,14 @@ from exotwin.sim.balance import euler_angles
 from exotwin.sim.gait_env import ASTRAY, ELSEWHERE, IMPAIRED_SPEED, GaitVecEnv, HumanGaitEnv
 from exotwin.sim.gait_plan import CYCLE, FIRST, LAST, STRIDE
 from exotwin.sim.gait_task import GaitTask, load_gait_task
-from exotwin.sim.gait_training import Decay, actor_of, policy_of, train_gait
+from exotwin.sim.gait_training import Decay, train_gait
 from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS, POLICY_PERIOD
 from exotwin.sim.observation import N_OBSERVATIONS
-from exotwin.sim.policy import GaitPolicy, act, load_policy
+from exotwin.sim.policy import GaitPolicy, Network, load_policy
 from exotwin.sim.posture_plan import POSTURES
 from exotwin.sim.reference import PELVIS, ROTATION
 from exotwin.sim.registration import ENVIRONMENT
-from exotwin.sim.state import BOUND, DELAY, GOAL, KIND, WANTED
+from exotwin.sim.state import BOUND, DELAY, GOAL, KIND, LANE, WANTED
 from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import Level, Stairs, Terrain
 from gymnasium.utils.env_checker import check_env
@@ -37,6 +37,17 @@ def small_task(**changes):
         "ppo": {"n_steps": 32, "batch_size": 64, "n_epochs": 1, "hidden": 16},
     }
     return GaitTask.model_validate(keys | changes)
+
+
+def network(seed):
+    rng = np.random.default_rng(seed)
+    shapes = [(16, N_OBSERVATIONS), (16, 16), (N_ACTIONS, 16)]
+    return Network([rng.normal(0, 0.1, s) for s in shapes], [rng.normal(0, 0.1, s[0]) for s in shapes])
+
+
+def assert_same(one, other):
+    for a, b in zip(one.weights + one.biases, other.weights + other.biases, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
 
 
 def actions(rng, n):
@@ -133,6 +144,18 @@ def test_time_limit_is_told_from_a_fall():
     *_, done, infos = env.step(np.zeros((env.num_envs, N_ACTIONS)))
     assert done.all()
     assert all(info["TimeLimit.truncated"] for info in infos)
+
+
+def test_who_strays_from_the_line_ends_the_episode_as_in_a_fall():
+    env = GaitVecEnv(small_task(devices={"none": 3}, stray_m=0.5), DEVICES, seed=0)
+    env.reset()
+    for person, beside in zip(env.batches[0].people, (0.1, 0.9, -0.9), strict=True):
+        person.data.qpos[1] = beside
+    env.batches[0].state[:, LANE] = (0.0, 0.8, 0.0)
+    env.step_async(np.zeros((3, N_ACTIONS)))
+    _, _, done, infos = env.step_wait()
+    assert done.tolist() == [False, False, True]
+    assert not infos[2]["TimeLimit.truncated"]
 
 
 def test_actions_beyond_the_limit_are_clipped():
@@ -284,20 +307,30 @@ def test_other_people_take_their_places_while_the_rate_falls_on(tmp_path, monkey
 
 
 def test_training_goes_on_from_a_policy(tmp_path):
-    rng = np.random.default_rng(0)
-    shapes = [(16, N_OBSERVATIONS), (16, 16), (N_ACTIONS, 16)]
-    first = GaitPolicy("walk", [rng.normal(0, 0.1, s) for s in shapes], [rng.normal(0, 0.1, s[0]) for s in shapes])
+    first = GaitPolicy("walk", network(0))
     ppo = {"n_steps": 32, "batch_size": 64, "n_epochs": 1, "hidden": 16}
     stages = [{"steps": 10_000_000}]  # not gone through again
     task = small_task(curriculum=stages, ppo=ppo | {"critic_steps": 256})
     only_critic = load_policy(train_gait(task, DEVICES, tmp_path / "a", threads=1, begin=first))
-    for learnt, given in zip(only_critic.weights + only_critic.biases, first.weights + first.biases, strict=True):
-        np.testing.assert_allclose(learnt, given, atol=1e-7)
+    assert_same(only_critic.general, first.general)
     task = small_task(curriculum=stages, ppo=ppo | {"critic_steps": 128})
     more = load_policy(train_gait(task, DEVICES, tmp_path / "b", threads=1, begin=first))
-    assert 1e-6 < np.abs(more.weights[0] - first.weights[0]).max() < 0.05
+    assert 1e-6 < np.abs(more.general.weights[0] - first.general.weights[0]).max() < 0.05
     with pytest.raises(ValueError, match=r"\(16, 81\), of the task's \(8, 81\)"):
         train_gait(small_task(ppo=ppo | {"hidden": 8}), DEVICES, tmp_path / "c", threads=1, begin=first)
+
+
+def test_a_specialist_learns_from_the_general_network_and_leaves_it_as_it_is(tmp_path):
+    ppo = {"n_steps": 32, "batch_size": 64, "n_epochs": 1, "hidden": 16, "critic_steps": 128}
+    task = small_task(ppo=ppo, specialists={"uphill": {"terrains": {"ramps": 1.0}, "steps": 512}})
+    first = GaitPolicy("walk", network(0))
+    taught = load_policy(train_gait(task, DEVICES, tmp_path, threads=1, begin=first, specialist="uphill"))
+    assert_same(taught.general, first.general)
+    assert 1e-6 < np.abs(taught.of("uphill").weights[0] - first.general.weights[0]).max() < 0.05
+    with pytest.raises(ValueError, match=r"did you mean 'uphill'"):
+        train_gait(task, DEVICES, tmp_path, begin=first, specialist="uphil")
+    with pytest.raises(ValueError, match="--from"):
+        train_gait(task, DEVICES, tmp_path, specialist="uphill")
 
 
 def test_the_policy_is_the_mean_over_the_end_of_the_run(tmp_path, monkeypatch):
@@ -314,32 +347,10 @@ def test_the_policy_is_the_mean_over_the_end_of_the_run(tmp_path, monkeypatch):
     learnt = load_policy(train_gait(task, DEVICES, tmp_path, threads=1))
     assert len(seen) == 5  # of 20 rollouts, those that begin after 70 %
     assert np.abs(seen[0] - seen[-1]).max() > 1e-6
-    np.testing.assert_allclose(learnt.weights[-1], np.mean(seen, axis=0), atol=1e-6)
+    np.testing.assert_allclose(learnt.general.weights[-1], np.mean(seen, axis=0), atol=1e-6)
     # Nothing is left to learn: the mean stays.
     again = load_policy(train_gait(task, DEVICES, tmp_path, resume=True, threads=1))
-    np.testing.assert_array_equal(again.weights[-1], learnt.weights[-1])
-
-
-def test_compiled_policy_acts_like_the_one_learnt(tmp_path):
-    """The .npz against torch's own forward pass."""
-    from stable_baselines3 import PPO
-
-    env = GaitVecEnv(small_task(), DEVICES, seed=0)
-    model = PPO("MlpPolicy", env, policy_kwargs={"net_arch": [16, 16], "activation_fn": _elu()}, device="cpu", seed=1)
-    policy_of(actor_of(model), "walk").save(tmp_path / "policy.npz")
-    network = load_policy(tmp_path / "policy.npz").network
-    rng = np.random.default_rng(0)
-    for observation in rng.uniform(-5.0, 5.0, (20, N_OBSERVATIONS)):
-        wanted, _ = model.predict(observation.astype(np.float32), deterministic=True)
-        action = np.zeros(N_ACTIONS)
-        act(network, observation, action)
-        np.testing.assert_allclose(action, wanted, atol=1e-5)
-
-
-def _elu():
-    import torch
-
-    return torch.nn.ELU
+    np.testing.assert_array_equal(again.general.weights[-1], learnt.general.weights[-1])
 
 
 def test_naming_the_environment_imports_nothing_heavy():

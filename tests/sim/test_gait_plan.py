@@ -22,9 +22,22 @@ from exotwin.sim.gait_plan import (
     refer,
     see_ground,
 )
-from exotwin.sim.nervous import move_on
+from exotwin.sim.nervous import LEASH, move_on
 from exotwin.sim.reference import load_reference
-from exotwin.sim.state import FOOT_X, FOOT_Z, GRADE, GROUND, KIND, PHASE, SPEED, STATE_SIZE, STRIDE_TIME, TRIM, WANTED
+from exotwin.sim.state import (
+    FOOT_X,
+    FOOT_Z,
+    GRADE,
+    GROUND,
+    KIND,
+    LANE,
+    PHASE,
+    SPEED,
+    STATE_SIZE,
+    STRIDE_TIME,
+    TRIM,
+    WANTED,
+)
 from exotwin.sim.subjects import Subject
 from exotwin.sim.terrain import COUNT, LEVEL, RISE, TREAD, X0, X1, Z0, Level, Ramp, Stairs, Terrain, ground_height
 from hypothesis import given, settings
@@ -64,7 +77,7 @@ def follow(body, state, work, out):
         refer(body, state, work)
         out[k, 0], out[k, 1] = planned(body, state, work)
         out[k, 2:] = state
-        move_on(body, state, out[k, 0], state[SPEED], DT, work)
+        move_on(body, state, out[k, 0], 0.0, state[SPEED], DT, work)
 
 
 class Walk:
@@ -275,7 +288,7 @@ def test_no_correction_of_the_speed_plans_a_walk_that_is_too_slow(asked, planned
     assert person.state[SPEED] == pytest.approx(planned_mps or TRIMMED * person.body.speeds[0], abs=0.01)
 
 
-def on_slope(slope_deg, asked, body_speed, trim=0.0, seconds=6.0):
+def on_slope(slope_deg, asked, body_speed, trim=0.0, seconds=6.0, y=0.0):
     """The state of a person whose body goes at its own speed up or down a slope."""
     person = someone(1.67)
     way = Terrain([Level(length_m=0.2), Ramp(slope_deg=slope_deg, length_m=60.0)])
@@ -283,9 +296,20 @@ def on_slope(slope_deg, asked, body_speed, trim=0.0, seconds=6.0):
     person.place(0.0, asked, x=5.0)
     for k in range(round(seconds / DT)):
         person.state[TRIM] = trim
-        move_on(person.body, person.state, 5.0 + body_speed * k * DT, body_speed, DT, person.work)
+        move_on(person.body, person.state, 5.0 + body_speed * k * DT, y, body_speed, DT, person.work)
         refer(person.body, person.state, person.work)
     return person.state
+
+
+@pytest.mark.parametrize(("slope_deg", "kept"), [(10.0, True), (5.0, True), (0.0, False), (-10.0, False)])
+@pytest.mark.parametrize("beside", [0.6, -0.6])
+def test_who_climbs_far_beside_the_line_goes_back_to_it_from_where_it_is(slope_deg, kept, beside):
+    near = np.sign(beside) * (abs(beside) - LEASH)
+    assert on_slope(slope_deg, 1.1, 1.1, y=beside)[LANE] == pytest.approx(near if kept else 0.0)
+
+
+def test_who_climbs_near_the_line_keeps_it():
+    assert on_slope(10.0, 1.1, 1.1, y=0.9 * LEASH)[LANE] == 0.0
 
 
 @pytest.mark.parametrize("slope_deg", [-8.0, 0.0, 5.0, 10.0])

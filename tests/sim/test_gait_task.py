@@ -18,7 +18,8 @@ def test_shipped_gaits_end_with_the_whole_task(name):
     shipped = load_gait_task(name)
     assert shipped.name == shipped.reference == name
     assert len(shipped.stages()) == len(shipped.curriculum) + 1
-    assert shipped.stages()[-1].model_dump(exclude={"curriculum"}) == shipped.model_dump(exclude={"curriculum"})
+    others = {"curriculum", "specialists"}
+    assert shipped.stages()[-1].model_dump(exclude=others) == shipped.model_dump(exclude=others)
 
 
 def test_a_stage_changes_its_keys_alone():
@@ -29,6 +30,21 @@ def test_a_stage_changes_its_keys_alone():
     assert first.terrains == whole.terrains
 
 
+def test_a_specialist_changes_keys_of_the_whole_task():
+    whole = task(curriculum=[{"steps": 5}], specialists={"uphill": {"steps": 7, "upward_share": 1.0}})
+    assert whole.of_specialist("uphill") == task(steps=7, upward_share=1.0)
+    with pytest.raises(ValueError, match=r"no specialist 'uphil' of the gait 'walk'; did you mean 'uphill'"):
+        whole.of_specialist("uphil")
+
+
+@pytest.mark.parametrize("endless_share", [0.0, 1.0])
+@pytest.mark.parametrize(("upward_share", "first"), [(1.0, {1.0}), (0.0, {-1.0}), (0.5, {1.0, -1.0})])
+def test_ways_go_up_first_in_the_tasks_share(upward_share, first, endless_share):
+    keys = {"terrains": {"ramps": 1.0}, "upward_share": upward_share, "endless_share": endless_share}
+    people = task(**keys).people(np.random.default_rng(0), 12)
+    assert {np.sign(way.sections[1].slope_deg) for _, way, _ in people} == first
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -37,6 +53,8 @@ def test_a_stage_changes_its_keys_alone():
         ({"reference": "level_walk"}, "reference"),
         ({"impaired_share": 1.5}, "impaired_share"),
         ({"postures": ["kneel"]}, "postures"),
+        ({"specialists": {"sideways": {}}}, "sideways"),
+        ({"specialists": {"uphill": {"stepps": 1}}}, "stepps"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(changes, named):
