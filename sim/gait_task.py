@@ -109,7 +109,7 @@ class GaitTask(Config):
 
     def of_specialist(self, name: str) -> GaitTask:
         """What a specialist of the policy learns. Raises ValueError that names the nearest one of this task."""
-        changes: dict[str, dict[str, Any]] = {**self.specialists}
+        changes = {str(known): keys for known, keys in self.specialists.items()}
         if name not in changes:
             raise ValueError(f"no specialist {name!r} of the gait {self.name!r}{closest(name, changes)}")
         own = self.model_dump(exclude={"curriculum", "specialists"})

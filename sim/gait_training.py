@@ -24,6 +24,9 @@ from .policy import GaitPolicy, Network
 CHECKPOINT_EVERY = 500_000  # steps
 # Share of the last stage's steps that the policy's weights are the mean over (Izmailov 2018, arXiv:1803.05407).
 AVERAGED = 0.3
+# How far a specialist's weights go from the general network's to what it learnt (Wortsman 2022, arXiv:2109.01903):
+# half way it climbs as well, and what it hands over is nearer to what the general network knows.
+WAY = 0.5
 
 
 def train_gait(
@@ -85,6 +88,8 @@ def train_gait(
         model = PPO.load(checkpoint, device="cpu")
     log.save(model)
     learnt = network_of(log.mean.module if log.mean else actor_of(model))
+    if begin and specialist:
+        learnt = begin.general.towards(learnt, WAY)
     (begin or GaitPolicy(task.name, learnt)).having(specialist, learnt).save(target)
     return target
 

@@ -40,6 +40,14 @@ class Network:
         """(out, in) of each layer."""
         return [w.shape for w in self.weights]
 
+    def towards(self, other: Network, share: float) -> Network:
+        """The network a share of the way to another one, weight by weight."""
+
+        def between(own: list[FloatArray], theirs: list[FloatArray]) -> list[FloatArray]:
+            return [a + share * (b - a) for a, b in zip(own, theirs, strict=True)]
+
+        return Network(between(self.weights, other.weights), between(self.biases, other.biases))
+
 
 @dataclass(frozen=True)
 class GaitPolicy:

@@ -320,13 +320,19 @@ def test_training_goes_on_from_a_policy(tmp_path):
         train_gait(small_task(ppo=ppo | {"hidden": 8}), DEVICES, tmp_path / "c", threads=1, begin=first)
 
 
-def test_a_specialist_learns_from_the_general_network_and_leaves_it_as_it_is(tmp_path):
+def test_a_specialist_goes_half_the_way_from_the_general_network_to_what_it_learns(tmp_path, monkeypatch):
     ppo = {"n_steps": 32, "batch_size": 64, "n_epochs": 1, "hidden": 16, "critic_steps": 128}
     task = small_task(ppo=ppo, specialists={"uphill": {"terrains": {"ramps": 1.0}, "steps": 512}})
-    first = GaitPolicy("walk", network(0))
-    taught = load_policy(train_gait(task, DEVICES, tmp_path, threads=1, begin=first, specialist="uphill"))
+    first = GaitPolicy("walk", network(0), {"uphill": network(1), "upstairs": network(2)})
+    taught = load_policy(train_gait(task, DEVICES, tmp_path / "a", 0, False, 1, first, "uphill"))
     assert_same(taught.general, first.general)
-    assert 1e-6 < np.abs(taught.of("uphill").weights[0] - first.general.weights[0]).max() < 0.05
+    assert_same(taught.of("upstairs"), first.of("upstairs"))
+    monkeypatch.setattr("exotwin.sim.gait_training.WAY", 1.0)
+    learnt = load_policy(train_gait(task, DEVICES, tmp_path / "b", 0, False, 1, first, "uphill")).of("uphill")
+    assert 1e-6 < np.abs(learnt.weights[0] - first.general.weights[0]).max() < 0.05
+    np.testing.assert_allclose(
+        taught.of("uphill").weights[0], 0.5 * (first.general.weights[0] + learnt.weights[0]), atol=1e-7
+    )
     with pytest.raises(ValueError, match=r"did you mean 'uphill'"):
         train_gait(task, DEVICES, tmp_path, begin=first, specialist="uphil")
     with pytest.raises(ValueError, match="--from"):
