@@ -94,7 +94,7 @@ def replay(
             call(functions[FWD_CONSTRAINT], model, data)
             call(functions[EULER], model, data)
             if nervous:
-                move_on(body, state, qpos[0], qvel[0], body.timestep, work)
+                move_on(body, state, qpos[0], qpos[1], qvel[0], body.timestep, work)
 
 
 class Stopwatch:
