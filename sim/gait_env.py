@@ -139,6 +139,9 @@ class GaitBatch:
         jobs = [self.pool.submit(self._advance, a, b) for a, b in pairwise(shares.tolist()) if a < b]
         for job in jobs:
             job.result()
+        if task.stray_m is not None:
+            beside = np.array([p.data.qpos[1] for p in self.people]) - self.state[:, LANE]
+            self.fallen |= np.abs(beside) > task.stray_m
         self.time += POLICY_PERIOD
         change = self.rng.random(len(self)) < POLICY_PERIOD / task.speed_change_every_s
         for i in np.flatnonzero(change):
@@ -148,13 +151,6 @@ class GaitBatch:
             change = self.rng.random(len(self)) < POLICY_PERIOD / task.posture_change_every_s
             for i in np.flatnonzero(change):
                 self.state[i, GOAL] = self.rng.choice(self.postures)
-
-    def strayed(self) -> NDArray[np.bool_]:
-        """Who is too far beside its line, (n,)."""
-        if self.task.stray_m is None:
-            return np.zeros(len(self), dtype=np.bool_)
-        beside = np.array([p.data.qpos[1] for p in self.people]) - self.state[:, LANE]
-        return np.abs(beside) > self.task.stray_m
 
     def _advance(self, start: int, stop: int) -> None:
         policy_step(
@@ -233,7 +229,7 @@ class GaitVecEnv(VecEnv):
             batch.step(self._actions[part])
         observations = self._gather("observations").astype(np.float32)
         rewards = self._gather("rewards").astype(np.float32)
-        fallen = self._gather("fallen") | np.concatenate([b.strayed() for b in self.batches])
+        fallen = self._gather("fallen")
         timeout = self._gather("time") >= self.task.episode_s - 1e-9
         done = fallen | timeout
         self.returns += rewards
@@ -301,7 +297,7 @@ class HumanGaitEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return (
             self.batch.observations[0].astype(np.float32),
             float(self.batch.rewards[0]),
-            bool(self.batch.fallen[0] or self.batch.strayed()[0]),
+            bool(self.batch.fallen[0]),
             bool(self.batch.time[0] >= self.task.episode_s - 1e-9),
             {},
         )

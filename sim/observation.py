@@ -35,8 +35,9 @@ from .subjects import GRAVITY
 from .terrain import ground_height
 
 N_OBSERVATIONS = 81
-# Where who walks sees four times the slope, and five times the last and the next rise at the source's size.
+# Where who walks sees the slope, and the last and the next rise at the source's size, times these gains.
 SEEN_SLOPE, SEEN_RISE_BACK, SEEN_RISE_NEXT = 57, 58, 59
+SLOPE_GAIN, RISE_GAIN = 4.0, 5.0
 SEEN = 4  # looks that are remembered, so that the policy may act on old ones
 # Where the ground's height is seen, m ahead of the pelvis at the source's size.
 SCAN = np.array([-0.2, 0.0, 0.2, 0.4, 0.6, 0.8])
@@ -112,9 +113,9 @@ def _look(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action
         out[45 + order] = 4.0 * min(0.5, max(-0.5, place[3 * body.calcn[leg]] - foothold))
         for k in range(5):
             out[47 + 5 * order + k] = body.weakness[leg, k]
-    out[SEEN_SLOPE] = 4.0 * state[GRADE]
-    out[SEEN_RISE_BACK] = 5.0 * state[RISE_BACK] / body.scale
-    out[SEEN_RISE_NEXT] = 5.0 * state[RISE_NEXT] / body.scale
+    out[SEEN_SLOPE] = SLOPE_GAIN * state[GRADE]
+    out[SEEN_RISE_BACK] = RISE_GAIN * state[RISE_BACK] / body.scale
+    out[SEEN_RISE_NEXT] = RISE_GAIN * state[RISE_NEXT] / body.scale
     out[60] = state[STRIDE_TIME] / np.sqrt(body.scale) - 1.3 if not body.still else 0.0
     for k in range(len(SCAN)):
         seen = ground_height(body.terrain, qpos[0] + SCAN[k] * body.scale) - state[GROUND]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .compiled import compiled
 from .nervous import ACTION_LIMIT
-from .observation import SEEN_RISE_BACK, SEEN_RISE_NEXT, SEEN_SLOPE
+from .observation import RISE_GAIN, SEEN_RISE_BACK, SEEN_RISE_NEXT, SEEN_SLOPE, SLOPE_GAIN
 from .shipped import find_shipped
 
 FloatArray = NDArray[np.float64]
@@ -122,9 +122,9 @@ def load_policy(name_or_path: str | Path) -> GaitPolicy:
 def _share(specialist: int, observation: Any) -> float:
     """How much of the action is the specialist's (0..1), for its place in `SPECIALISTS`."""
     if specialist == UPSTAIRS:
-        rise = max(observation[SEEN_RISE_BACK], observation[SEEN_RISE_NEXT]) / 5.0
+        rise = max(observation[SEEN_RISE_BACK], observation[SEEN_RISE_NEXT]) / RISE_GAIN
         return min(1.0, max(0.0, rise / RISING))
-    slope = observation[SEEN_SLOPE] / 4.0
+    slope = observation[SEEN_SLOPE] / SLOPE_GAIN
     return min(1.0, max(0.0, (slope - UPHILL[0]) / (UPHILL[1] - UPHILL[0])))
 
 

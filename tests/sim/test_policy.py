@@ -84,7 +84,8 @@ def test_what_stable_baselines_learnt_acts_the_same(tmp_path):
     env = GaitVecEnv(GaitTask(**TASK), {}, seed=0)
     kwargs = {"net_arch": [16, 16], "activation_fn": torch.nn.ELU}
     model = PPO("MlpPolicy", env, policy_kwargs=kwargs, device="cpu", seed=1)
-    policy = GaitPolicy("walk", network_of(actor_of(model)))
+    GaitPolicy("walk", network_of(actor_of(model))).save(tmp_path / "p.npz")
+    policy = load_policy(tmp_path / "p.npz")
     for observation in np.random.default_rng(0).uniform(-5.0, 5.0, (20, N_OBSERVATIONS)):
         wanted, _ = model.predict(observation.astype(np.float32), deterministic=True)
         np.testing.assert_allclose(acts(policy, observation), wanted, atol=1e-5)
