@@ -66,7 +66,7 @@ FOLLOW = 0.35  # m/s, how far the plan's speed may be from the body's (chosen): 
 SLOPING = 12.0
 TRIMMED = 1.1  # of the slowest cell's speed; no correction of a lasting speed error plans slower (chosen: people fall)
 SLOWEST = 0.6  # of the slowest cell's speed; strides do not get slower (chosen)
-SIGHT = 4.0  # m, from where steps are measured out to stairs
+SIGHT = 4.0  # m, from where on the level before them steps are measured out to stairs
 BACK_LOOK, FRONT_LOOK = 0.25, 0.45  # m at the source's size: the slope underfoot is taken between these
 
 
@@ -207,11 +207,12 @@ def _speed_of(body: Any, length: float) -> float:
 
 @compiled
 def _stairs_ahead(body: Any, x: float) -> int:
-    """Index of the next stairs whose first riser lies ahead of x, within sight; -1 for none."""
+    """Index of the next stairs whose first riser lies ahead of x, within sight and on this level; -1 for none."""
     rows = body.terrain
     for i in range(len(rows)):
         if rows[i, COUNT] > 0.0 and rows[i, X0] > x:
-            return i if rows[i, X0] - x < SIGHT else -1
+            level = abs(ground_height(rows, x) - rows[i, Z0]) < 0.01
+            return i if level and rows[i, X0] - x < SIGHT else -1
     return -1
 
 
@@ -269,7 +270,7 @@ def climbing(state: Any) -> float:
 
 
 @compiled
-def _choose_speed(body: Any, state: Any) -> None:
+def _choose_speed(body: Any, state: Any, lag: float) -> None:
     """Speed of the coming stride; measured out before stairs. May turn the stride into the first step on them."""
     slowest, fastest = SLOWEST * body.speeds[0], body.speeds[-1]
     trim = state[TRIM]
@@ -284,9 +285,13 @@ def _choose_speed(body: Any, state: Any) -> None:
     behind = FOLLOW / (1.0 + SLOPING * abs(state[GRADE]))
     speed = min(max(speed, state[VELOCITY] - behind), state[VELOCITY] + ahead)
     speed = min(fastest, max(slowest, speed))
+    free = state[BOUND] == 0.0
     state[BOUND] = 0.0
     i = _stairs_ahead(body, state[FOOT_X] - 0.05)
     if i >= 0:
+        if free:
+            # Steps are measured out from where one is: who makes up for a lasting lag at once stumbles.
+            state[FOOT_X] -= lag
         row = body.terrain[i]
         slow = body.speeds[0]
         distance = _heel_place(body, row) - state[FOOT_X]
@@ -303,8 +308,8 @@ def _choose_speed(body: Any, state: Any) -> None:
 
 
 @compiled
-def next_step(body: Any, state: Any) -> None:
-    """A foot has landed: it leads now. Choose the step that follows."""
+def next_step(body: Any, state: Any, lag: float) -> None:
+    """A foot has landed: it leads now. Choose the step that follows. lag: m that the pelvis is behind the plan."""
     if state[KIND] == STRIDE:
         state[AHEAD_BY] = _planned_length(body, state)
     state[FOOT_X] += state[AHEAD_BY]
@@ -316,7 +321,7 @@ def next_step(body: Any, state: Any) -> None:
     else:
         if state[KIND] == LAST:
             state[KIND], state[SPEED] = STRIDE, body.speeds[0]
-        _choose_speed(body, state)
+        _choose_speed(body, state, lag)
     shape(body, state)
 
 

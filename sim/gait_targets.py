@@ -165,8 +165,9 @@ def heel_from_edge(direction: int, tread: float) -> float:
     if direction > 0:
         # The toes end 0.25 m ahead of the heel's middle and stay 2 cm short of the next riser.
         return float(np.clip(tread - 0.27, 0.0, 0.045))
-    # Going down, the heel must clear the edge it came over, and the toes may stand out over the next.
-    return float(np.clip(0.055 + 0.33 * (tread - 0.25), 0.05, 0.09))
+    # Going down, the heel must clear the edge it came over, in people with short thighs too, and the toes may stand out
+    # over the next one: by a fifth of the shoe on the steepest stairs.
+    return float(np.clip(0.06 + 0.85 * (tread - 0.25), 0.06, 0.11))
 
 
 _NEXT_TREAD_UP = {0: ((78, 35), (86, 58), (94, 68)), 3: ((74, 62), (83, 88), (92, 82)), 4: ((80, -2), (90, 8))}

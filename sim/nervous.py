@@ -219,7 +219,7 @@ def move_on(body: Any, state: Any, x: float, y: float, speed: float, dt: float, 
         state[SPEED] += (state[NEXT_SPEED] - state[SPEED]) * min(1.0, passed / max(passed, left))
     state[PHASE] = (state[PHASE] + passed) % 1.0
     if int(2.0 * state[PHASE]) != half:
-        next_step(body, state)
+        next_step(body, state, planned_x(state, work) - x)
     state[LANE] += min(SIDEWAYS * dt, max(-SIDEWAYS * dt, state[NEXT_LANE] - state[LANE]))
     see_ground(body, state, x)
     if state[BOUND] == 0.0:

@@ -4,7 +4,17 @@ import mujoco
 import numpy as np
 import pytest
 from exotwin.scenarios.catalogue import find_device
-from exotwin.sim.balance import ADDUCTION, DORSIFLEXION, FLEXION, KNEE, LANDING, WAITING, entrain, euler_angles
+from exotwin.sim.balance import (
+    ADDUCTION,
+    ANKLE_STANDING,
+    DORSIFLEXION,
+    FLEXION,
+    KNEE,
+    LANDING,
+    WAITING,
+    entrain,
+    euler_angles,
+)
 from exotwin.sim.batch import settle
 from exotwin.sim.body import Embodiment
 from exotwin.sim.bridge import functions
@@ -249,3 +259,24 @@ def test_feet_land_as_the_half_cycle_begins(device):
         landed = (phase[1:][loaded[1:] & ~loaded[:-1]] - 0.5 * leg + 0.5) % 1.0 - 0.5
         assert landed.size >= 4
         assert np.abs(np.median(landed)) < 0.025
+
+
+@pytest.mark.parametrize("lean", [0.15, -0.15])
+def test_who_stands_and_leans_presses_the_toes_or_the_heels(lean):
+    """The mass of a leaning trunk goes ahead while the pelvis stays: the centre of pressure has to follow it."""
+    person = Embodiment(Subject(), None, load_reference("stand"), 0.002)
+    person.place(0.0, 0.0)
+    forward(FUNCTIONS, person.pointers, person.body, person.exo, person.state, person.action, person.work)
+    person.work.foot_force[:, 2] = 0.5 * 9.81 * 75.0
+    calm = asked(person)
+    before = person.data.subtree_com[1].copy()
+    pitch = euler_angles(person.data.qpos[3:7])[1] + lean
+    person.data.qpos[3:7] = Rotation.from_euler("ZYX", [0.0, pitch, 0.0]).as_quat(scalar_first=True)
+    # The legs stay where they were.
+    for side in "rl":
+        person.data.joint(f"hip_flexion_{side}").qpos[0] += lean
+    shift = asked(person) - calm
+    moved = (person.data.subtree_com[1] - before)[0]
+    # As for a pelvis that is twice as far ahead as the mass has come.
+    expected = -ANKLE_STANDING * 2.0 * moved * 0.5 * 9.81 * 75.0 / person.body.kp[DORSIFLEXION]
+    np.testing.assert_allclose(shift[:, DORSIFLEXION], expected, rtol=0.15)
