@@ -8,8 +8,9 @@ import numpy as np
 
 from .compiled import compiled
 from .gait_plan import STEEP, planned_x
+from .posture_plan import SQUAT
 from .reference import AHEAD, LEFT, LIST, PELVIS, PELVIS_SLOPE, TILT
-from .state import AHEAD_BY, BOUND, GRADE, LANE, PHASE, RISE_NEXT, SPEED, STRIDE_TIME
+from .state import AHEAD_BY, BOUND, GRADE, KIND, LANE, PHASE, RISE_NEXT, SPEED, STRIDE_TIME
 from .subjects import GRAVITY
 
 FLEXION, ADDUCTION, KNEE, DORSIFLEXION = 0, 1, 3, 4
@@ -20,8 +21,8 @@ FALLING_TIME = 0.3
 ANKLE_FREE, ANKLE_BOUND = 0.3, 1.2
 ANKLE_CROUCHED = 0.6  # of who strides freely on knees that do not straighten, and runs away with less (chosen likewise)
 ANKLE_STANDING = 1.5  # of who stands, sits down or squats on both feet (chosen likewise)
-# m that who stands, sits down or squats counts itself ahead per rad of the trunk's lean, at the source's size: twice as
-# far as the body's mass comes, as a lean is the beginning of a fall (chosen).
+# m that who squats counts itself ahead per rad of the trunk's lean, at the source's size: twice as far as the body's
+# mass comes, as a lean is the beginning of a fall (chosen). Rises from a seat gain nothing by it.
 TRUNK = 0.3
 ENTRAINING, ENTRAINED = 6.0, 0.3  # 1/m that the clock quickens by where footholds are given, and the most (chosen)
 # Where feet go freely the clock waits for the leading one: it runs at `WAITING` of its pace while that foot carries
@@ -83,16 +84,16 @@ def balance(qpos: Any, qvel: Any, body: Any, state: Any, work: Any, out: Any) ->
     The swinging foot is put further out the faster the body moves that way, and where it would be if the pelvis were
     level; the standing hip rights the pelvis (Yin 2007, ACM Trans Graph 26:105; people place their feet so: Wang &
     Srinivasan 2014, Biol Lett 10:20140405). Fore and aft the standing ankle moves the centre of pressure beyond the
-    capture point (Hof 2008, Hum Mov Sci 27:112), which the leaning trunk takes along of who does not walk; where
-    footholds are given, the swinging foot goes to its own although the pelvis is late or early. A foot that drops is
-    lifted by hip and knee.
+    capture point (Hof 2008, Hum Mov Sci 27:112), which the leaning trunk takes along of who squats; where footholds
+    are given, the swinging foot goes to its own although the pelvis is late or early. A foot that drops is lifted by
+    hip and knee.
     """
     out[:] = 0.0
     weight = GRAVITY * body.mass
     place, carried = _ahead(qpos, qvel, body, state, work)
     ref = work.reference
     if body.still:
-        trunk = TRUNK * body.scale
+        trunk = TRUNK * body.scale if state[KIND] == SQUAT - 1 else 0.0
         _, pitch, _ = euler_angles(qpos[3:7])
         place += trunk * min(0.5, max(-0.5, pitch + ref[PELVIS + TILT]))
         tipping = qvel[4] + ref[PELVIS_SLOPE + TILT] / state[STRIDE_TIME]

@@ -22,6 +22,7 @@ from exotwin.sim.gait_plan import STEEP
 from exotwin.sim.impairments import Impairment
 from exotwin.sim.nervous import CONTROLLED, HABITUAL, PACE, advance, forward
 from exotwin.sim.plant import Plant
+from exotwin.sim.posture_plan import SQUAT
 from exotwin.sim.reference import load_reference
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.state import BOUND, HABIT, PHASE
@@ -262,10 +263,10 @@ def test_feet_land_as_the_half_cycle_begins(device):
 
 
 @pytest.mark.parametrize("lean", [0.15, -0.15])
-def test_who_stands_and_leans_presses_the_toes_or_the_heels(lean):
+def test_who_squats_and_leans_presses_the_toes_or_the_heels(lean):
     """The mass of a leaning trunk goes ahead while the pelvis stays: the centre of pressure has to follow it."""
     person = Embodiment(Subject(), None, load_reference("stand"), 0.002)
-    person.place(0.0, 0.0)
+    person.place(0.0, 0.0, postures=(SQUAT, SQUAT))
     forward(FUNCTIONS, person.pointers, person.body, person.exo, person.state, person.action, person.work)
     person.work.foot_force[:, 2] = 0.5 * 9.81 * 75.0
     calm = asked(person)
