@@ -66,7 +66,8 @@ FOLLOW = 0.35  # m/s, how far the plan's speed may be from the body's (chosen): 
 SLOPING = 12.0
 TRIMMED = 1.1  # of the slowest cell's speed; no correction of a lasting speed error plans slower (chosen: people fall)
 SLOWEST = 0.6  # of the slowest cell's speed; strides do not get slower (chosen)
-SIGHT = 4.0  # m, from where on the level before them steps are measured out to stairs
+# m, from where steps are measured out to stairs on the level before them, and from where even on a ramp (chosen).
+SIGHT, NEAR = 4.0, 2.0
 BACK_LOOK, FRONT_LOOK = 0.25, 0.45  # m at the source's size: the slope underfoot is taken between these
 
 
@@ -207,12 +208,12 @@ def _speed_of(body: Any, length: float) -> float:
 
 @compiled
 def _stairs_ahead(body: Any, x: float) -> int:
-    """Index of the next stairs whose first riser lies ahead of x, within sight and on this level; -1 for none."""
+    """Index of the next stairs whose first riser lies ahead of x, in sight on this level, or near; -1 for none."""
     rows = body.terrain
     for i in range(len(rows)):
         if rows[i, COUNT] > 0.0 and rows[i, X0] > x:
             level = abs(ground_height(rows, x) - rows[i, Z0]) < 0.01
-            return i if level and rows[i, X0] - x < SIGHT else -1
+            return i if rows[i, X0] - x < (SIGHT if level else NEAR) else -1
     return -1
 
 

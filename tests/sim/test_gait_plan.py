@@ -15,6 +15,7 @@ from exotwin.sim.gait_plan import (
     FOLLOW,
     FRONT_LOOK,
     LAST,
+    NEAR,
     SIGHT,
     SLOPING,
     STRIDE,
@@ -174,6 +175,15 @@ def test_steps_to_stairs_are_measured_out_on_the_level_before_them(slope_deg):
     assert flight[X0] - SIGHT < ramp[X1], "stairs are in sight on the ramp"
     # A landing foot is noticed 5 cm before the crest.
     assert level[X0] - 0.1 <= begun < level[X0] + stride_length(walk.body, 1.1) + 0.1
+
+
+def test_steps_over_a_short_level_are_measured_out_from_the_ramp():
+    way = Terrain([Level(length_m=2.0), Ramp(slope_deg=10.0, length_m=4.0), Level(length_m=1.0),
+                   Stairs(rise_m=0.16, tread_m=0.3, count=4), Level(length_m=2.0)])  # fmt: skip
+    walk = Walk(way, 1.1)
+    begun = walk.at_landings(FOOT_X)[np.flatnonzero(walk.at_landings(BOUND))[0]]
+    nearest = walk.rows[3][X0] - NEAR
+    assert nearest <= begun < nearest + stride_length(walk.body, 1.1) + 0.1
 
 
 @pytest.mark.parametrize("lag", [-0.2, 0.0, 0.15])
