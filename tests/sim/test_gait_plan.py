@@ -139,9 +139,9 @@ def test_one_foot_lands_on_every_tread_where_it_should(way, speed, height):
         expected = [FIRST, *[CYCLE] * (count - 1), LAST]
         assert list(kinds[mine]) == expected
         margin = np.interp(row[TREAD], walk.body.treads, walk.body.heel_from_edge[int(row[RISE] > 0)])
-        # The heel's middle and the ball, which carry, are on the tread or at its very edge.
-        assert margin >= 0.0
-        assert margin + BALL * walk.body.scale < row[TREAD] + 0.005
+        # Going down the heel is further from the edge; the ball, which carries, is still on the tread (but for 1 mm).
+        down = row[RISE] < 0
+        assert 0.0 <= margin < (row[TREAD] - BALL * walk.body.scale + 0.001 if down else 0.3 * row[TREAD])
         np.testing.assert_allclose(feet[mine], row[X0] + row[TREAD] * np.arange(-1, count) + margin, atol=1e-6)
         np.testing.assert_allclose(heights[mine], row[Z0] + row[RISE] * np.arange(count + 1), atol=1e-9)
         # A heel at the very edge (margin 0) stands on its tread.
@@ -256,7 +256,7 @@ def test_another_speed_is_reached_as_fast_as_people_accelerate(before, after, he
     reached = times[np.abs(speeds - after) < 1e-6]
     assert len(reached)
     limit = ACCELERATION if after > before else BRAKING
-    assert reached[0] - 4.0 < 1.25 * abs(after - before) / limit + 2.25 * step.max()
+    assert reached[0] - 4.0 < 1.25 * abs(after - before) / limit + 2.1 * step.max()
     np.testing.assert_allclose(speeds[times >= reached[0]], after, atol=1e-6)
 
 
