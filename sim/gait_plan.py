@@ -34,6 +34,7 @@ from .state import (
     BACK,
     BOUND,
     DIRECTION,
+    EXCESS,
     FOOT_X,
     FOOT_Z,
     GRADE,
@@ -50,7 +51,6 @@ from .state import (
     STEP,
     STRIDE_TIME,
     TRIM,
-    VELOCITY,
     WANTED,
 )
 from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
@@ -284,7 +284,9 @@ def _choose_speed(body: Any, state: Any, lag: float) -> None:
     speed = min(max(wanted, state[SPEED] - BRAKING * time), state[SPEED] + ACCELERATION * time)
     ahead = FOLLOW / (1.0 + SLOPING * max(0.0, state[GRADE]))
     behind = FOLLOW / (1.0 + SLOPING * abs(state[GRADE]))
-    speed = min(max(speed, state[VELOCITY] - behind), state[VELOCITY] + ahead)
+    # What the body would make of a plan that stayed as it is: who brakes as planned is not too fast.
+    kept = state[SPEED] + state[EXCESS]
+    speed = min(max(speed, kept - behind), kept + ahead)
     speed = min(fastest, max(slowest, speed))
     free = state[BOUND] == 0.0
     state[BOUND] = 0.0

@@ -51,6 +51,7 @@ from .state import (
     BOUND,
     EFFORT,
     EFFORT_COUNT,
+    EXCESS,
     FOOT_X,
     HABIT,
     KIND,
@@ -212,7 +213,9 @@ def move_on(body: Any, state: Any, x: float, y: float, speed: float, dt: float, 
         return
     half = int(2.0 * state[PHASE])
     passed = dt / state[STRIDE_TIME]
-    state[VELOCITY] += (speed - state[VELOCITY]) * min(1.0, 4.0 * passed)
+    lately = min(1.0, 4.0 * passed)
+    state[VELOCITY] += (speed - state[VELOCITY]) * lately
+    state[EXCESS] += (speed - state[SPEED] - state[EXCESS]) * lately
     if state[KIND] == STRIDE:
         # Speed glides to the chosen one until the foot lands, so that the reference has no jumps.
         left = 0.5 - state[PHASE] % 0.5

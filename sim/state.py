@@ -27,4 +27,6 @@ LOOKED_RIGHT = 30
 VELOCITY = 31
 # What the pace action has been over the last seconds (its low-passed value).
 HABIT = 32
-STATE_SIZE = 33
+# What the mean speed was more than the plan's own, likewise over about half a step, m/s.
+EXCESS = 33
+STATE_SIZE = 34
