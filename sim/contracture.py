@@ -19,9 +19,9 @@ from .reference import ANGLE, HEIGHT, LOAD, PELVIS, SLOPE
 if TYPE_CHECKING:
     import mujoco
 
-# Nm per kg that people with a contracture stretch their knee flexors with at most; chosen, half of the push that the
-# clinic measures a contracture with. Healthy knees straighten with 3 Nm.
-YIELDING = 7.5 / 75.0
+# Nm per kg that people with a contracture stretch their knee flexors with at most: no more than healthy people do whose
+# knee is straight (chosen). With twice that the mildly affected would not crouch at all.
+YIELDING = 3.0 / 75.0
 HIP_FROM, HIP_STEP, HIPS = -20.0, 10.0, 11  # deg of hip flexion, at which the limit is tabulated
 KNEES = np.arange(0.0, 91.0, 3.0)  # deg
 SHORTER = ("hamstrings", "bifemsh")

@@ -101,13 +101,14 @@ KINDS: dict[str, Kind] = {
     # Short hamstrings as in SCONE's tutorial 5b, which leaves 0.75; 0.65 because ours are slacker than its. Weak
     # plantarflexors and abductors may cause crouch (Steele 2012, J Biomech 45:2564); the worked example of Van Den
     # Bosch 2025 (J NeuroEng Rehabil 22:225) leaves a child 0.3 to 0.7. These strengths and the iliopsoas are chosen.
-    # Spastic hamstrings: Falisse 2018. The short biceps, which stands for gracilis and sartorius too, makes the flexion
-    # contracture of the knee: at severity 1 a push of 15 Nm leaves it 34 deg short of straight (chosen). What the
-    # nervous system makes of it is in `contracture`.
+    # Spastic hamstrings: Falisse 2018. Short hamstrings and short biceps, which stands for gracilis and sartorius too,
+    # make the clinic's popliteal angle (hip at 90 deg, from straight, 15 Nm) 48, 63 and 89 deg at severity 0.25, 0.5
+    # and 1. In health it is 31; healthy children have 26, and more than 50 is tight (Katz 1992, J Pediatr Orthop 12:229).
+    # What the nervous system makes of it is in `contracture`.
     "crouch_gait": Kind(
         meaning="cerebral palsy: short and spastic hamstrings, short biceps and psoas, weak calf, quadriceps, gluteus",
         force=dict.fromkeys(("gastroc", "soleus", "vasti", "rectfem", "glutmax"), 0.4) | {"abd": 0.6},
-        fibre_length={"hamstrings": 0.65, "bifemsh": 0.75, "iliopsoas": 0.85},
+        fibre_length={"hamstrings": 0.75, "bifemsh": 0.88, "iliopsoas": 0.85},
         reflex_gain={"hamstrings": SPASTIC_GAIN},
     ),
     # SCONE's tutorial 5a; Ong 2019, PLoS Comput Biol 15:e1006993, goes from 0.25 (mild) to 0.0625 (severe).
