@@ -26,7 +26,7 @@ from exotwin.sim.posture_plan import SQUAT
 from exotwin.sim.reference import load_reference
 from exotwin.sim.runlog import RunLog
 from exotwin.sim.state import BOUND, HABIT, PHASE
-from exotwin.sim.subjects import Subject
+from exotwin.sim.subjects import SOURCE_STATURE, Subject
 from exotwin.sim.terrain import Level, Ramp, Stairs, Terrain
 from exotwin.sim.truth import BLOCKS
 from hypothesis import given
@@ -84,6 +84,21 @@ def test_the_swinging_foot_goes_to_where_the_body_drifts(person, phase, swings, 
     # As far as a falling inverted pendulum comes: about 0.3 s of the drift, with the leg stretched out to land.
     assert (foot(person, swings) - before)[1] == pytest.approx(0.3 * drift, rel=0.3)
     assert not shift["rl".index(stands)].any()
+
+
+def test_who_climbs_a_ramp_answers_to_drift_the_more_the_slower_it_is():
+    """On level ground, on stairs and at a brisk pace the speed has no say."""
+    shares = []
+    for slope_deg, speed in ((0.0, 0.7), (0.0, 1.1), (5.0, 0.7), (10.0, 1.3), (10.0, 1.1), (10.0, 0.9), (10.0, 0.7)):
+        way = Terrain([Level(length_m=1.0), Ramp(slope_deg=slope_deg or 0.01, length_m=20.0)])
+        climber = Embodiment(Subject(height_m=SOURCE_STATURE), None, load_reference("walk"), 0.002, way)
+        climber.place(0.46, speed, x=8.0)
+        calm = asked(climber)
+        climber.data.qvel[1] += 0.2
+        shares.append((asked(climber) - calm)[1, ADDUCTION])
+    times = np.array(shares) / shares[0]
+    steepness = np.tan(np.radians([0.0, 0.0, 5.0, 10.0, 10.0, 10.0, 10.0]))
+    assert times == pytest.approx(1.0 + steepness * [1.5, 1.5, 5.5, 0.0, 1.5, 3.5, 5.5], rel=0.02)
 
 
 @pytest.mark.parametrize(
