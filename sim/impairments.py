@@ -102,9 +102,9 @@ KINDS: dict[str, Kind] = {
     # plantarflexors and abductors may cause crouch (Steele 2012, J Biomech 45:2564); the worked example of Van Den
     # Bosch 2025 (J NeuroEng Rehabil 22:225) leaves a child 0.3 to 0.7. These strengths and the iliopsoas are chosen.
     # Spastic hamstrings: Falisse 2018. Short hamstrings and short biceps, which stands for gracilis and sartorius too,
-    # make the clinic's popliteal angle (hip at 90 deg, from straight, 15 Nm) 48, 63 and 89 deg at severity 0.25, 0.5
-    # and 1. In health it is 31; healthy children have 26, and more than 50 is tight (Katz 1992, J Pediatr Orthop 12:229).
-    # What the nervous system makes of it is in `contracture`.
+    # make the clinic's popliteal angle (hip at 90 deg, from straight, 15 Nm) 63 and 89 deg at severity 0.5 and 1, from
+    # 31 in health; healthy children have 26, more than 50 is tight (Katz 1992, J Pediatr Orthop 12:229). What the
+    # nervous system makes of it is in `contracture`.
     "crouch_gait": Kind(
         meaning="cerebral palsy: short and spastic hamstrings, short biceps and psoas, weak calf, quadriceps, gluteus",
         force=dict.fromkeys(("gastroc", "soleus", "vasti", "rectfem", "glutmax"), 0.4) | {"abd": 0.6},
