@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from exotwin.scenarios.catalogue import find_device
@@ -98,8 +99,8 @@ def conditions() -> list[Condition]:
     return out
 
 
-def survive(condition: Condition, starts: int, seconds: float, draw: int, ordinary: bool) -> dict[str, float]:
-    """Share that stays up (%), median time of falls (s), and drift of those who stay up.
+def ready(condition: Condition, starts: int, draw: int, ordinary: bool = False) -> tuple[GaitBatch, tuple[Any, ...]]:
+    """People who have just started in a condition, in the unpowered device, and the network that moves them.
 
     draw: of the held-out people and starts. ordinary: not people of all kinds, but one man of 75 kg, 1.75 m and 30
     years in every start.
@@ -109,14 +110,19 @@ def survive(condition: Condition, starts: int, seconds: float, draw: int, ordina
     task = GaitTask(name="survival", reference=gait, mode=gait, speed=(1.2, 1.2), devices={device.name: starts},
                     postures=condition.postures[:1] or ("stand",), assist_probability=0.0, start_on_way=0.0,
                     speed_change_every_s=1e9, posture_change_every_s=1e9)  # fmt: skip
-    asked = [POSTURES.index(name) for name in condition.postures]
     rng = np.random.default_rng(HELD_OUT + draw)
     subjects = [Subject()] * starts if ordinary else sample_subjects(starts, HELD_OUT + draw)
     people = [(s, condition.terrain, condition.impairments) for s in subjects]
     batch = GaitBatch(task, device, people, rng)
-    network = load_policy(gait).network
     for i in range(starts):
         batch.start(i, condition.speeds[0], float(rng.uniform(*condition.start)))
+    return batch, load_policy(gait).network
+
+
+def survive(condition: Condition, starts: int, seconds: float, draw: int, ordinary: bool) -> dict[str, float]:
+    """Share that stays up (%), median time of falls (s), and drift of those who stay up; people as `ready` has them."""
+    batch, network = ready(condition, starts, draw, ordinary)
+    asked = [POSTURES.index(name) for name in condition.postures]
     limit = condition.seconds or seconds
     fell = np.full(starts, np.inf)
     actions = np.zeros((starts, N_ACTIONS))

@@ -38,8 +38,8 @@ STEPPAGE = 0.15
 # impaired up to that: they fall when they step out more (chosen).
 ASIDE, ASIDE_LEAST = 0.3, 0.2
 # Times the steepness: feet go further out by, as who climbs stands on one leg for longer (chosen). On ramps it is the
-# more the slower one climbs: at 0.8 m/s nothing of a sidewards drift is gone after a step without it, at 1.1 m/s half
-# (the map from step to step, fitted to walks of 32 people). CLIMBING holds at `BRISK` (m/s at the source's size).
+# more the slower one climbs: of a drift at 0.8 m/s up 10 deg a step had left nearly all, now half
+# (benchmarks/step_map.py). CLIMBING holds at `BRISK`, m/s at the source's size.
 CLIMBING, DAWDLING, BRISK = 1.5, 10.0, 1.1
 
 
