@@ -182,8 +182,6 @@ def stairs(rise: float, tread: float) -> Targets:
     t.rise = (rise, rise)
     t.heel_from_edge = heel_from_edge(1 if up else -1, tread)
     t.clearance = 0.035
-    # People stand to 73 and 71 % of the cycle there (Bovi 2011); going down the foot has an edge to come over first.
-    t.lifted = 0.42 if up else 0.3
     # The published strides end on a landing, so their last part is not periodic. Climbing step over step the swinging
     # leg goes on to the next tread, with hip and knee as McFadyen & Winter 1988 (J Biomech 21:733) show them.
     for joint, points in (_NEXT_TREAD_UP if up else _NEXT_TREAD_DOWN).items():

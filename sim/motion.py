@@ -36,8 +36,7 @@ class Targets:
     force of each foot in body weights with scale. half_time: s. lengths, rise: from the trailing foothold to the
     leading one and from there to the next, m. slope: rad of the ground. heel_from_edge: heel's middle ahead of its
     tread's rear edge, m. planted: part of the half cycle during which the leading heel must stay in place. landed:
-    share of the half cycle, from its start, during which that heel must be on the ground. lifted: share of it after
-    which the trailing foot may carry nothing more and has to clear the ground.
+    share of the half cycle, from its start, during which that heel must be on the ground.
     """
 
     angles: FloatArray
@@ -56,7 +55,6 @@ class Targets:
     clearance: float = 0.035
     planted: tuple[float, float] = (0.15, 0.5)
     landed: float = 0.0
-    lifted: float = 0.2
     weights: Weights = field(default_factory=Weights)
 
 

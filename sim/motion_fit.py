@@ -179,9 +179,10 @@ class MotionFit:
                 add("slip", w.slip * positive * v, by_y, s, by_l)
             # Nothing sinks into the ground, and what swings stays clear of it.
             phase = s / HALF
-            swings = side == 1 and t.lifted < phase < 0.85
+            begin = 0.3 if t.rise != (0.0, 0.0) else 0.2
+            swings = side == 1 and begin < phase < 0.85
             surface = surface if swings else rest
-            margin = t.clearance * min(1.0, (phase - t.lifted) / 0.2, (0.85 - phase) / 0.1) if swings else -SINK - 0.002
+            margin = t.clearance * min(1.0, (phase - begin) / 0.2, (0.85 - phase) / 0.1) if swings else -SINK - 0.002
             above = (sole[side, :, 2] - FOOT_RADIUS / np.cos(t.slope)) - surface - margin
             short = np.minimum(0.0, above)
             by_y = np.zeros((7, 3, 18))
