@@ -63,4 +63,9 @@ def test_the_loop_is_timed():
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     run = [sys.executable, str(FOLDER / "loop.py"), "--terrain", "stairs_up"]
     out = subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout
-    assert float(re.search(r"([0-9.]+) times real time", out).group(1)) > 0.0
+    assert "then fell" not in out
+    parts = {name.strip(): float(us) for name, us in re.findall(r"^(.+?) +([0-9.]+) us a tick", out, re.MULTILINE)}
+    whole = parts.pop("whole loop")
+    assert sum(parts.values()) == pytest.approx(whole, abs=0.1 * len(parts))
+    factor = float(re.search(r"real-time factor ([0-9.]+)", out).group(1))
+    assert factor == pytest.approx(5000.0 / whole, rel=0.02)  # a tick is 5 ms
