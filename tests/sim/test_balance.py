@@ -87,7 +87,7 @@ def test_the_swinging_foot_goes_to_where_the_body_drifts(person, phase, swings, 
 
 
 def test_who_climbs_a_ramp_answers_to_drift_the_more_the_slower_it_is():
-    """On level ground, on stairs and at a brisk pace the speed has no say."""
+    """On level ground the speed has no say."""
     shares = []
     for slope_deg, speed in ((0.0, 0.7), (0.0, 1.1), (5.0, 0.7), (10.0, 1.3), (10.0, 1.1), (10.0, 0.9), (10.0, 0.7)):
         way = Terrain([Level(length_m=1.0), Ramp(slope_deg=slope_deg or 0.01, length_m=20.0)])
