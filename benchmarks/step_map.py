@@ -23,17 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from survival import Condition, conditions, ready
 
-HEAD = (
-    "condition",
-    "steps",
-    "step s",
-    "place kept",
-    "m per m/s",
-    "m/s per m",
-    "drift kept",
-    "largest eigenvalue",
-    "r²",
-)
+HEAD = ("condition", "steps", "step s", "place kept", "m per m/s", "m/s per m", "drift kept", "eigenvalue", "r²")
 SETTLED = 2.0  # s after a start that are left out
 NEAR, FASTEST = 0.2, 0.4  # m beside the line; m/s, faster drifts are falls
 FEWEST = 60  # steps, for a row
@@ -51,12 +41,14 @@ def landings(condition: Condition, people: int, draw: int, seconds: float) -> li
             act(network, batch.observations[i], actions[i])
         batch.step(actions)
         up &= ~batch.fallen
-        before, half = half, (2.0 * batch.state[:, PHASE]).astype(int)
-        for i in np.flatnonzero(up & (half != before)) if k * POLICY_PERIOD >= SETTLED else ():
+        now, before, half = k * POLICY_PERIOD, half, (2.0 * batch.state[:, PHASE]).astype(int)
+        if now < SETTLED:
+            continue
+        for i in np.flatnonzero(up & (half != before)):
             data, ref, state = batch.people[i].data, batch.people[i].work.reference, batch.state[i]
             place = data.qpos[1] - state[NEXT_LANE] - ref[PELVIS + LEFT]
             drift = data.qvel[1] - ref[PELVIS_SLOPE + LEFT] / state[STRIDE_TIME]
-            found[i].append((k * POLICY_PERIOD, place, drift))
+            found[i].append((now, place, drift))
     return [np.array(steps) for steps in found if len(steps) > 1]
 
 
