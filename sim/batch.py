@@ -39,11 +39,15 @@ from .terrain import pad_rows
 
 # Reward: imitation of joint angles and rates, pelvis, way, joint moments and ground force; less effort, restless
 # actions and hard landings.
-W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY, W_MOMENT, W_LOAD = 0.7, 0.1, 0.2, 0.2, 0.3, 0.2
+W_ANGLE, W_RATE, W_PELVIS, W_VELOCITY = 0.7, 0.1, 0.2, 0.2
+# Of joint moments and ground force the weight and how strictly they count: of the impaired, and of others, whose
+# likeness is judged (chosen).
+W_MOMENT, SHARP_MOMENT = (0.3, 0.5), (3.0, 5.0)
+W_LOAD, SHARP_LOAD = (0.2, 0.4), (4.0, 20.0)
 C_EFFORT, C_ACTION, C_CHANGE, C_IMPACT, C_CLOCK = 2.0, 0.004, 0.01, 0.3, 0.3
 # How much hip adduction counts among the angles, and how strictly the pelvis' height (1/m^2): walkers without an
 # impairment shall not straddle or ride high, which makes them land late; others may (chosen).
-ADDUCTING, UPRIGHT = (1.0, 4.0), (40.0, 400.0)
+ADDUCTING, UPRIGHT = (1.0, 10.0), (40.0, 400.0)
 HARD_LANDING = 1.25  # body weights on one foot, above which a landing costs
 # A fall: pelvis this far below the reference (m per unit of scale), or turned this far (rad).
 FALL_DROP, FALL_PITCH, FALL_ROLL, FALL_YAW = 0.16, 0.6, 0.5, 0.8
@@ -182,8 +186,8 @@ def reward(pointers: Any, body: Any, state: Any, action: Any, previous: Any, swa
         + W_RATE * np.exp(-0.015 * velocity)
         + W_PELVIS * np.exp(-UPRIGHT[strict] * dz * dz - 10.0 * (dpitch * dpitch + droll * droll + dyaw * dyaw))
         + W_VELOCITY * np.exp(-5.0 * dv * dv - 3.0 * dy * dy - 20.0 * lag * lag - 10.0 * lane * lane)
-        + W_MOMENT * np.exp(-3.0 * moment)
-        + W_LOAD * np.exp(-4.0 * load)
+        + W_MOMENT[strict] * np.exp(-SHARP_MOMENT[strict] * moment)
+        + W_LOAD[strict] * np.exp(-SHARP_LOAD[strict] * load)
         - C_IMPACT * min(1.0, impact)
         - C_CLOCK * distortion
         - C_EFFORT * effort

@@ -21,6 +21,7 @@ from .gait_task import GaitTask, load_gait_task
 from .impairments import Impairment
 from .nervous import ACTION_LIMIT, N_ACTIONS, POLICY_PERIOD
 from .observation import N_OBSERVATIONS, observe
+from .policy import GaitPolicy, mix_all, place_of
 from .posture_plan import POSTURES, STAND
 from .reference import Reference, load_reference
 from .state import BOUND, DELAY, GOAL, LANE, NEXT_LANE, STATE_SIZE, WANTED
@@ -194,13 +195,24 @@ class GaitBatch:
 class GaitVecEnv(VecEnv):
     """stable-baselines3 vector of people in several devices; physics runs on `threads` cores."""
 
-    def __init__(self, task: GaitTask, devices: dict[str, DeviceDescription], seed: int, threads: int = 2) -> None:
+    def __init__(
+        self,
+        task: GaitTask,
+        devices: dict[str, DeviceDescription],
+        seed: int,
+        threads: int = 2,
+        policy: GaitPolicy | None = None,
+        taught: str = "general",
+    ) -> None:
+        """policy: whose other networks act where the one that is taught has no say; without it that one acts alone."""
         rng = np.random.default_rng(seed)
         self.batches = [
             GaitBatch(task, None if name == "none" else devices[name], task.people(rng, count), rng, threads)
             for name, count in task.devices.items()
         ]
         self.task = task
+        self.policy = policy.having(taught, policy.of(taught)).network if policy else None
+        self.taught = place_of(taught)
         ends = np.cumsum([len(b) for b in self.batches])
         self.parts = [slice(int(e) - len(b), int(e)) for e, b in zip(ends, self.batches, strict=True)]
         super().__init__(int(ends[-1]), OBSERVATION_SPACE, ACTION_SPACE)
@@ -220,8 +232,10 @@ class GaitVecEnv(VecEnv):
         return np.concatenate([getattr(b, name) for b in self.batches])
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Keep the actions for `step_wait`."""
-        self._actions = actions
+        """Keep the actions of the network that is taught for `step_wait`, or what comes of them."""
+        self._actions = np.array(actions, dtype=float)
+        if self.policy:
+            mix_all(self.policy, self.taught, actions.astype(float), self._gather("observations"), self._actions)
 
     def step_wait(self) -> Any:
         """Step everybody; falls and full episodes restart at once, as stable-baselines3 expects."""

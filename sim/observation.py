@@ -35,7 +35,9 @@ from .subjects import GRAVITY
 from .terrain import ground_height
 
 N_OBSERVATIONS = 81
-# Where who walks sees the slope, and the last and the next rise at the source's size, times these gains.
+# Where who walks sees the weakness of its legs, and whether its footholds are given.
+SEEN_WEAKNESS, SEEN_BOUND = slice(47, 57), 78
+# Where it sees the slope, and the last and the next rise at the source's size, times these gains.
 SEEN_SLOPE, SEEN_RISE_BACK, SEEN_RISE_NEXT = 57, 58, 59
 SLOPE_GAIN, RISE_GAIN = 4.0, 5.0
 SEEN = 4  # looks that are remembered, so that the policy may act on old ones
@@ -112,7 +114,7 @@ def _look(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action
         foothold = state[FOOT_X] - (state[BACK] if order == 1 else 0.0)
         out[45 + order] = 4.0 * min(0.5, max(-0.5, place[3 * body.calcn[leg]] - foothold))
         for k in range(5):
-            out[47 + 5 * order + k] = body.weakness[leg, k]
+            out[SEEN_WEAKNESS.start + 5 * order + k] = body.weakness[leg, k]
     out[SEEN_SLOPE] = SLOPE_GAIN * state[GRADE]
     out[SEEN_RISE_BACK] = RISE_GAIN * state[RISE_BACK] / body.scale
     out[SEEN_RISE_NEXT] = RISE_GAIN * state[RISE_NEXT] / body.scale
@@ -122,7 +124,7 @@ def _look(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, action
         out[61 + k] = 3.0 * min(0.5, max(-0.5, seen - state[GRADE] * SCAN[k] * body.scale))
     for a in range(N_ACTIONS):
         out[67 + a] = action[a]
-    out[78] = state[BOUND]
+    out[SEEN_BOUND] = state[BOUND]
     out[79] = state[WANTED] - state[SPEED]
     out[80] = 10.0 * state[DELAY]
     if body.still:

@@ -15,17 +15,32 @@ from numpy.typing import NDArray
 
 from .compiled import compiled
 from .nervous import ACTION_LIMIT
-from .observation import RISE_GAIN, SEEN_RISE_BACK, SEEN_RISE_NEXT, SEEN_SLOPE, SLOPE_GAIN
+from .observation import (
+    RISE_GAIN,
+    SEEN_BOUND,
+    SEEN_RISE_BACK,
+    SEEN_RISE_NEXT,
+    SEEN_SLOPE,
+    SEEN_WEAKNESS,
+    SLOPE_GAIN,
+)
 from .shipped import find_shipped
 
 FloatArray = NDArray[np.float64]
 
-Specialist = Literal["uphill", "upstairs"]
+Specialist = Literal["uphill", "upstairs", "level"]
 SPECIALISTS: tuple[Specialist, ...] = get_args(Specialist)
-# Slope from which on the specialist for climbing has a say, and from which on it alone (chosen).
-UPHILL = (0.03, 0.09)
-UPSTAIRS = SPECIALISTS.index("upstairs")
+# Slope from which on the specialist for climbing has a say, and from which on it alone; up and down, the one for level
+# ground leaves off between them (chosen).
+SLOPING = (0.03, 0.09)
+UPHILL, UPSTAIRS, LEVEL = range(len(SPECIALISTS))
+GENERAL, NOBODY = -1, -2  # in place of a specialist's: the general network, and none
 RISING = 0.1  # m, the last or next rise from which on the specialist for stairs acts alone (chosen: below any stairs)
+
+
+def place_of(specialist: str) -> int:
+    """The place of a specialist's name in `SPECIALISTS`, or `GENERAL`."""
+    return GENERAL if specialist == "general" else [str(name) for name in SPECIALISTS].index(specialist)
 
 
 @dataclass(frozen=True)
@@ -70,12 +85,12 @@ class GaitPolicy:
                 )
 
     def of(self, specialist: str) -> Network:
-        """The network of a specialist; the general one if it has none of that name, or the name is empty."""
+        """The network of a specialist; the general one if it has none of that name."""
         return self.specialists.get(specialist, self.general)
 
     def having(self, specialist: str, network: Network) -> GaitPolicy:
-        """This policy with another network for a specialist, or in general if the name is empty."""
-        if not specialist:
+        """This policy with another network for a specialist, or in general."""
+        if specialist == "general":
             return replace(self, general=network)
         return replace(self, specialists={**self.specialists, specialist: network})
 
@@ -119,13 +134,27 @@ def load_policy(name_or_path: str | Path) -> GaitPolicy:
 
 
 @compiled
+def _between(slope: float) -> float:
+    """How far a slope is from the first to the second of SLOPING (0..1)."""
+    return min(1.0, max(0.0, (slope - SLOPING[0]) / (SLOPING[1] - SLOPING[0])))
+
+
+@compiled
 def _share(specialist: int, observation: Any) -> float:
     """How much of the action is the specialist's (0..1), for its place in `SPECIALISTS`."""
     if specialist == UPSTAIRS:
         rise = max(observation[SEEN_RISE_BACK], observation[SEEN_RISE_NEXT]) / RISE_GAIN
         return min(1.0, max(0.0, rise / RISING))
     slope = observation[SEEN_SLOPE] / SLOPE_GAIN
-    return min(1.0, max(0.0, (slope - UPHILL[0]) / (UPHILL[1] - UPHILL[0])))
+    if specialist == UPHILL:
+        return _between(slope)
+    for weakness in observation[SEEN_WEAKNESS]:
+        if weakness != 0.0:
+            return 0.0
+    # Who measures out its steps to stairs walks as the general network knows how.
+    if observation[SEEN_BOUND] != 0.0:
+        return 0.0
+    return 1.0 - _between(abs(slope))
 
 
 @compiled
@@ -146,15 +175,34 @@ def _forward(layers: Any, k: int, observation: Any, share: float, action: Any) -
 
 
 @compiled
-def act(network: Any, observation: Any, action: Any) -> None:
-    """The deterministic action for an observation, within +-ACTION_LIMIT, into action."""
+def mix(network: Any, taught: int, own: Any, observation: Any, action: Any) -> None:
+    """The action for an observation when one network is somebody else: own (N_ACTIONS), within +-ACTION_LIMIT, is what
+    the one whose place in `SPECIALISTS` is `taught`, or the general one (`GENERAL`), does; its share is in action."""
     specialists, layers = network[0], network[1:]
     action[:] = 0.0
     left = 1.0
-    for k in range(len(specialists)):
-        share = left * _share(specialists[k], observation)
-        if share > 0.0:
-            _forward(layers, k + 1, observation, share, action)
-            left -= share
-    if left > 0.0:
-        _forward(layers, 0, observation, left, action)
+    for k in range(len(specialists) + 1):
+        last = k == len(specialists)
+        name = GENERAL if last else specialists[k]
+        share = left if last else left * _share(name, observation)
+        if share <= 0.0:
+            continue
+        left -= share
+        if name == taught:
+            for i in range(len(action)):
+                action[i] += share * own[i]
+        else:
+            _forward(layers, 0 if last else k + 1, observation, share, action)
+
+
+@compiled
+def act(network: Any, observation: Any, action: Any) -> None:
+    """The deterministic action for an observation, within +-ACTION_LIMIT, into action."""
+    mix(network, NOBODY, action, observation, action)
+
+
+@compiled
+def mix_all(network: Any, taught: int, own: Any, observations: Any, actions: Any) -> None:
+    """`mix` for each row."""
+    for i in range(len(observations)):
+        mix(network, taught, own[i], observations[i], actions[i])

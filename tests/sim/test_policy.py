@@ -7,8 +7,15 @@ from exotwin.sim.gait_env import GaitVecEnv
 from exotwin.sim.gait_task import GaitTask, load_gait_task
 from exotwin.sim.gait_training import actor_of, network_of
 from exotwin.sim.nervous import ACTION_LIMIT, N_ACTIONS
-from exotwin.sim.observation import N_OBSERVATIONS, SEEN_RISE_BACK, SEEN_RISE_NEXT, SEEN_SLOPE
-from exotwin.sim.policy import UPHILL, GaitPolicy, Network, act, load_policy
+from exotwin.sim.observation import (
+    N_OBSERVATIONS,
+    SEEN_BOUND,
+    SEEN_RISE_BACK,
+    SEEN_RISE_NEXT,
+    SEEN_SLOPE,
+    SEEN_WEAKNESS,
+)
+from exotwin.sim.policy import SLOPING, SPECIALISTS, GaitPolicy, Network, act, load_policy, mix, place_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3 import PPO
@@ -44,7 +51,7 @@ def seeing(slope, seed=0):
     return observation
 
 
-@pytest.mark.parametrize("slope", [-0.18, 0.0, UPHILL[0]])
+@pytest.mark.parametrize("slope", [-0.18, 0.0, SLOPING[0]])
 def test_on_the_level_and_downhill_the_general_network_acts_alone(slope):
     policy = GaitPolicy("walk", network(0), {"uphill": network(1)})
     seen = seeing(slope)
@@ -53,7 +60,7 @@ def test_on_the_level_and_downhill_the_general_network_acts_alone(slope):
     np.testing.assert_array_equal(acts(policy, seen), acts(GaitPolicy("walk", network(0)), seen))
 
 
-@pytest.mark.parametrize("slope", [UPHILL[1], 0.18])
+@pytest.mark.parametrize("slope", [SLOPING[1], 0.18])
 def test_on_a_climb_the_specialist_acts_alone(slope):
     policy = GaitPolicy("walk", network(0), {"uphill": network(1)})
     np.testing.assert_allclose(acts(policy, seeing(slope)), alone(policy.of("uphill"), seeing(slope)), atol=1e-12)
@@ -75,9 +82,80 @@ def test_from_the_first_to_the_last_step_up_stairs_their_specialist_acts_alone(r
 @given(share=st.floats(0.0, 1.0), seed=st.integers(0, 99))
 def test_between_them_it_is_handed_over_in_proportion_to_the_slope(share, seed):
     policy = GaitPolicy("walk", network(0), {"uphill": network(1)})
-    seen = seeing(UPHILL[0] + share * (UPHILL[1] - UPHILL[0]), seed)
+    seen = seeing(SLOPING[0] + share * (SLOPING[1] - SLOPING[0]), seed)
     wanted = (1.0 - share) * alone(policy.general, seen) + share * alone(policy.of("uphill"), seen)
     np.testing.assert_allclose(acts(policy, seen), wanted, atol=1e-9)
+
+
+@pytest.fixture
+def strider():
+    """A policy with a specialist for level ground, and what a healthy person sees who strides freely there."""
+    seen = seeing(0.0)
+    seen[SEEN_WEAKNESS], seen[SEEN_BOUND] = 0.0, 0.0
+    return GaitPolicy("walk", network(0), {"level": network(3)}), seen
+
+
+@pytest.mark.parametrize("slope", [-SLOPING[0], 0.0, SLOPING[0]])
+def test_on_level_ground_the_healthy_have_their_specialist(strider, slope):
+    policy, seen = strider
+    seen[SEEN_SLOPE] = 4.0 * slope
+    np.testing.assert_allclose(acts(policy, seen), alone(policy.of("level"), seen), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("slots", "value"),
+    [
+        (SEEN_SLOPE, 4.0 * SLOPING[1]),
+        (SEEN_SLOPE, -4.0 * SLOPING[1]),
+        (SEEN_WEAKNESS.start, 0.2),
+        (SEEN_WEAKNESS.stop - 1, 0.2),
+        (SEEN_BOUND, 1.0),
+    ],
+    ids=["up a ramp", "down a ramp", "weak hip", "weak ankle", "measuring out steps to stairs"],
+)
+def test_it_has_no_say(strider, slots, value):
+    policy, seen = strider
+    seen[slots] = value
+    np.testing.assert_allclose(acts(policy, seen), alone(policy.general, seen), atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["general", *SPECIALISTS]),
+    st.floats(-0.2, 0.2),
+    st.sampled_from([0.0, 0.18, -0.18]),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_a_network_that_is_taught_acts_as_much_as_it_would_in_the_policy(taught, slope, rise, bound, seed):
+    policy = GaitPolicy("walk", network(0), {name: network(1 + i) for i, name in enumerate(SPECIALISTS)})
+    seen = seeing(slope, seed)
+    seen[SEEN_WEAKNESS] = 0.0
+    seen[[SEEN_RISE_BACK, SEEN_RISE_NEXT]], seen[SEEN_BOUND] = 5.0 * rise, float(bound)
+    action = np.empty(N_ACTIONS)
+    own = alone(policy.of(taught), seen)
+    mix(policy.network, place_of(taught), own, seen, action)
+    np.testing.assert_allclose(action, acts(policy, seen), atol=1e-12)
+    # And what it does in training instead comes through by its share, the same for every joint.
+    other = np.empty(N_ACTIONS)
+    mix(policy.network, place_of(taught), own + 0.1, seen, other)
+    share = (other - action) / 0.1
+    np.testing.assert_allclose(share, share[0], atol=1e-9)
+    assert -1e-9 <= share[0] <= 1.0 + 1e-9
+
+
+def test_in_training_the_policys_other_networks_act_on_their_ground():
+    policy = GaitPolicy("walk", network(0), {"uphill": network(1)})
+    task = GaitTask(**TASK, terrains={"level": 0.5, "ramps": 0.5}, endless_share=1.0, upward_share=1.0)
+    env = GaitVecEnv(task, {}, seed=0, policy=policy, taught="uphill")
+    seen = env.reset().astype(float)
+    wanted = np.full((2, N_ACTIONS), 0.05)
+    env.step(wanted.astype(np.float32))
+    level, ramp = env.batches[0].actions
+    assert seen[0, SEEN_SLOPE] == 0.0
+    np.testing.assert_allclose(level, alone(policy.general, seen[0]), atol=1e-5)
+    assert seen[1, SEEN_SLOPE] > 4.0 * SLOPING[1]
+    np.testing.assert_allclose(ramp, wanted[1], atol=1e-6)
 
 
 def test_what_stable_baselines_learnt_acts_the_same(tmp_path):
@@ -96,7 +174,7 @@ def test_a_policy_comes_back_from_its_file(tmp_path):
     policy.save(tmp_path / "p.npz")
     back = load_policy(tmp_path / "p.npz")
     assert (back.gait, list(back.specialists)) == ("walk", ["uphill"])
-    for name in ("", "uphill"):
+    for name in ("general", "uphill"):
         for given_, found in zip(policy.of(name).weights, back.of(name).weights, strict=True):
             np.testing.assert_allclose(found, given_, rtol=1e-6)
 
@@ -104,7 +182,7 @@ def test_a_policy_comes_back_from_its_file(tmp_path):
 def test_another_network_takes_the_place_of_one_alone():
     policy = GaitPolicy("walk", network(0), {"uphill": network(1)})
     assert policy.having("uphill", network(2)).general is policy.general
-    assert policy.having("", network(2)).of("uphill") is policy.of("uphill")
+    assert policy.having("general", network(2)).of("uphill") is policy.of("uphill")
 
 
 def test_a_specialist_that_does_not_fit_is_named():
