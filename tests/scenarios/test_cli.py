@@ -296,7 +296,7 @@ def test_ctrl_c_ends_the_real_command_with_code_130_and_partial_files(tmp_path):
 # --- the shipped scenarios, whole
 
 
-# The estimator was trained on a walker without its network for level ground: with a person who does not expect the exo's
+# The estimator was trained on a walker without a network for level ground: with a person who does not expect the exo's
 # torque its RMSE at the hip is 49 % below the mean profile's, not 50.
 OUTDATED = pytest.mark.xfail(reason="the estimator is of an earlier walker", strict=True)
 
