@@ -35,6 +35,9 @@ SPECIALISTS: tuple[Specialist, ...] = get_args(Specialist)
 SLOPING = (0.03, 0.09)
 UPHILL, UPSTAIRS, LEVEL = range(len(SPECIALISTS))
 GENERAL, NOBODY = -1, -2  # in place of a specialist's: the general network, and none
+# Weakness or spasticity of a leg from which on the specialist for level ground has no say; it fades up to there (chosen:
+# the healthy and the mildly impaired shall not differ by their networks).
+WEAK = 0.5
 RISING = 0.1  # m, the last or next rise from which on the specialist for stairs acts alone (chosen: below any stairs)
 
 
@@ -148,13 +151,13 @@ def _share(specialist: int, observation: Any) -> float:
     slope = observation[SEEN_SLOPE] / SLOPE_GAIN
     if specialist == UPHILL:
         return _between(slope)
+    worst = 0.0
     for weakness in observation[SEEN_WEAKNESS]:
-        if weakness != 0.0:
-            return 0.0
+        worst = max(worst, weakness)
     # Who measures out its steps to stairs walks as the general network knows how.
     if observation[SEEN_BOUND] != 0.0:
         return 0.0
-    return 1.0 - _between(abs(slope))
+    return (1.0 - _between(abs(slope))) * (1.0 - min(1.0, worst / WEAK))
 
 
 @compiled
