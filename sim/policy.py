@@ -37,7 +37,7 @@ UPHILL, UPSTAIRS, LEVEL = range(len(SPECIALISTS))
 GENERAL, NOBODY = -1, -2  # in place of a specialist's: the general network, and none
 # Weakness or spasticity of a leg from which on the specialist for level ground has no say; it fades up to there
 # (chosen: the healthy and the mildly impaired shall not differ by their networks).
-WEAK = 0.5
+WEAK = 1.0
 RISING = 0.1  # m, the last or next rise from which on the specialist for stairs acts alone (chosen: below any stairs)
 
 
