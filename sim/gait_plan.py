@@ -58,6 +58,7 @@ from .terrain import COUNT, RISE, TREAD, X0, X1, Z0, ground_height
 # Kinds of step: striding, and on stairs the step onto them, one of many, and the step off.
 STRIDE, FIRST, CYCLE, LAST = 0, 1, 2, 3
 SLOWING = 0.25  # m/s^2 at which the steps before stairs get slower (chosen)
+STRETCHED = 1.3  # slowest steps, the most that a single step to stairs spans (chosen): a longer one is a quick one
 ACCELERATION, BRAKING = 0.4, 0.6  # m/s^2, the most a walker changes speed by on the way (chosen)
 STEEP = 0.05  # slope from which on one wholly climbs (chosen)
 FOLLOW = 0.35  # m/s, how far the plan's speed may be from the body's (chosen): who is stopped does not stride out
@@ -259,7 +260,8 @@ def _measured_out(body: Any, fastest: float, distance: float) -> tuple[float, fl
         length = stride_length(body, speed)
         if first == 0.0:
             first = length
-        elif left < 0.35 * length:  # steps shrink rather than stretch
+        # Steps shrink rather than stretch.
+        elif left < 0.35 * length and (gone > first or distance < STRETCHED * shortest):
             return first, distance / gone
         gone += length
 

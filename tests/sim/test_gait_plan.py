@@ -150,8 +150,15 @@ def test_one_foot_lands_on_every_tread_where_it_should(way, speed, height):
     assert begun == len(on_stairs)
 
 
+STEPS_APART = Terrain([  # 1.4 of his slowest steps are left to the second step up
+    Level(length_m=3.0), Stairs(rise_m=0.1875, tread_m=0.3125, count=1),
+    Level(length_m=2.0), Stairs(rise_m=-0.1875, tread_m=0.3125, count=1),
+    Level(length_m=1.5), Stairs(rise_m=0.1875, tread_m=0.3125, count=1), Level(length_m=2.0)])  # fmt: skip
+
+
 @settings(max_examples=25)
 @given(ways(stairs), st.floats(0.6, 1.7), st.sampled_from(HEIGHTS))
+@example(STEPS_APART, 1.0, 1.9)
 def test_stairs_are_met_and_left_slowly(way, speed, height):
     walk = Walk(way, speed, height)
     kinds, speeds = walk.at_landings(KIND), walk.at_landings(SPEED)
