@@ -35,9 +35,6 @@ SPECIALISTS: tuple[Specialist, ...] = get_args(Specialist)
 SLOPING = (0.03, 0.09)
 UPHILL, UPSTAIRS, LEVEL = range(len(SPECIALISTS))
 GENERAL, NOBODY = -1, -2  # in place of a specialist's: the general network, and none
-# Weakness or spasticity of a leg from which on the specialist for level ground has no say; it fades up to there
-# (chosen: the healthy and the mildly impaired shall not differ by their networks).
-WEAK = 1.0
 RISING = 0.1  # m, the last or next rise from which on the specialist for stairs acts alone (chosen: below any stairs)
 
 
@@ -157,7 +154,7 @@ def _share(specialist: int, observation: Any) -> float:
     # Who measures out its steps to stairs walks as the general network knows how.
     if observation[SEEN_BOUND] != 0.0:
         return 0.0
-    return (1.0 - _between(abs(slope))) * (1.0 - min(1.0, worst / WEAK))
+    return (1.0 - _between(abs(slope))) * (1.0 - min(1.0, worst))
 
 
 @compiled

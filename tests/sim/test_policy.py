@@ -15,7 +15,7 @@ from exotwin.sim.observation import (
     SEEN_SLOPE,
     SEEN_WEAKNESS,
 )
-from exotwin.sim.policy import SLOPING, SPECIALISTS, WEAK, GaitPolicy, Network, act, load_policy, mix, place_of
+from exotwin.sim.policy import SLOPING, SPECIALISTS, GaitPolicy, Network, act, load_policy, mix, place_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3 import PPO
@@ -107,8 +107,8 @@ def test_on_level_ground_the_healthy_have_their_specialist(strider, slope):
     [
         (SEEN_SLOPE, 4.0 * SLOPING[1]),
         (SEEN_SLOPE, -4.0 * SLOPING[1]),
-        (SEEN_WEAKNESS.start, WEAK),
-        (SEEN_WEAKNESS.stop - 1, 0.9),
+        (SEEN_WEAKNESS.start, 1.0),
+        (SEEN_WEAKNESS.stop - 1, 1.0),
         (SEEN_BOUND, 1.0),
     ],
     ids=["up a ramp", "down a ramp", "weak hip", "weak ankle", "measuring out steps to stairs"],
@@ -122,7 +122,7 @@ def test_elsewhere_it_has_no_say(strider, slots, value):
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
 def test_the_weaker_a_leg_the_less_it_says(strider, share):
     policy, seen = strider
-    seen[SEEN_WEAKNESS.start + 1], seen[SEEN_WEAKNESS.stop - 2] = 0.1 * WEAK, (1.0 - share) * WEAK
+    seen[SEEN_WEAKNESS.start + 1], seen[SEEN_WEAKNESS.stop - 2] = 0.1, 1.0 - share
     wanted = share * alone(policy.of("level"), seen) + (1.0 - share) * alone(policy.general, seen)
     np.testing.assert_allclose(acts(policy, seen), wanted, atol=1e-12)
 
