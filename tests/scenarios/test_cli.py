@@ -296,15 +296,8 @@ def test_ctrl_c_ends_the_real_command_with_code_130_and_partial_files(tmp_path):
 # --- the shipped scenarios, whole
 
 
-# The estimator was trained on a walker without a network for level ground: with a person who does not expect the exo's
-# torque its RMSE at the hip is 49 % below the mean profile's, not 50.
-OUTDATED = pytest.mark.xfail(reason="the estimator is of an earlier walker", strict=True)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=OUTDATED) if n == "level_walk_naive" else n for n in list_scenarios()]
-)
+@pytest.mark.parametrize("name", list_scenarios())
 def test_a_shipped_scenario_passes_its_gates(exotwin, name):
     code, out, error = exotwin("run", name, "--no-video")
     assert code == 0, out + error
