@@ -148,12 +148,13 @@ def _share(specialist: int, observation: Any) -> float:
     slope = observation[SEEN_SLOPE] / SLOPE_GAIN
     if specialist == UPHILL:
         return _between(slope)
-    worst = 0.0
-    for weakness in observation[SEEN_WEAKNESS]:
-        worst = max(worst, weakness)
     # Who measures out its steps to stairs walks as the general network knows how.
     if observation[SEEN_BOUND] != 0.0:
         return 0.0
+    # The healthy and the mildly impaired shall not differ by their networks.
+    worst = 0.0
+    for weakness in observation[SEEN_WEAKNESS]:
+        worst = max(worst, weakness)
     return (1.0 - _between(abs(slope))) * (1.0 - min(1.0, worst))
 
 
