@@ -233,9 +233,10 @@ class GaitVecEnv(VecEnv):
 
     def step_async(self, actions: NDArray[Any]) -> None:
         """Keep the actions of the network that is taught for `step_wait`, or what comes of them."""
-        self._actions = np.array(actions, dtype=float)
+        own = actions.astype(float)
+        self._actions = np.empty_like(own) if self.policy else own
         if self.policy:
-            mix_all(self.policy, self.taught, actions.astype(float), self._gather("observations"), self._actions)
+            mix_all(self.policy, self.taught, own, self._gather("observations"), self._actions)
 
     def step_wait(self) -> Any:
         """Step everybody; falls and full episodes restart at once, as stable-baselines3 expects."""

@@ -152,10 +152,7 @@ def _share(specialist: int, observation: Any) -> float:
     if observation[SEEN_BOUND] != 0.0:
         return 0.0
     # The healthy and the mildly impaired shall not differ by their networks.
-    worst = 0.0
-    for weakness in observation[SEEN_WEAKNESS]:
-        worst = max(worst, weakness)
-    return (1.0 - _between(abs(slope))) * (1.0 - min(1.0, worst))
+    return (1.0 - _between(abs(slope))) * (1.0 - min(1.0, max(0.0, np.max(observation[SEEN_WEAKNESS]))))
 
 
 @compiled
