@@ -12,7 +12,7 @@ import numpy as np
 
 from .balance import euler_angles
 from .body import Body, Embodiment, Exo, Work
-from .bridge import ACT, PELVIS_BODY, QFRC_ACTUATOR, QPOS, QVEL, XFRC_APPLIED, view
+from .bridge import ACT, CTRL, PELVIS_BODY, QFRC_ACTUATOR, QPOS, QVEL, XFRC_APPLIED, view
 from .compiled import compiled
 from .exo import DriveState
 from .gait_plan import STRIDE, climbing, planned
@@ -85,11 +85,10 @@ def pick(batch: Any, i: int) -> Any:
     """Body, Exo and Work of the i-th person of a stack."""
     b, e, w = batch
     body = Body(
-        b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.cells[i], b.times[i],
-        b.speeds[i], b.slopes[i], b.rises[i], b.treads[i], b.heel_from_edge[i], b.weakness[i], b.impaired[i],
-        b.reflexive[i], b.spinal[i], b.contracted[i], b.knee_limits[i], b.still, b.calcn[i], b.toes[i],
-        b.mass[i], b.scale[i], b.leash[i], b.terrain[i], b.timestep, b.nq, b.nv, b.nu, b.nbody,
-        b.moments, b.nsensor,
+        b.qpos[i], b.dof[i], b.arm_index[i], b.muscle[i], b.kp[i], b.kd[i], b.recruit[i], b.rotators[i], b.cells[i],
+        b.times[i], b.speeds[i], b.slopes[i], b.rises[i], b.treads[i], b.heel_from_edge[i], b.weakness[i],
+        b.impaired[i], b.reflexive[i], b.spinal[i], b.contracted[i], b.knee_limits[i], b.still, b.calcn[i], b.toes[i],
+        b.mass[i], b.scale[i], b.leash[i], b.terrain[i], b.timestep, b.nq, b.nv, b.nu, b.nbody, b.moments, b.nsensor,
     )  # fmt: skip
     exo = Exo(
         e.joint[i], e.qpos[i], e.dof[i], e.ctrl[i], e.stiffness[i], e.damping[i], e.tables,
@@ -110,7 +109,9 @@ def settle(functions: Any, pointers: Any, body: Any, exo: Any, state: Any, actio
     for _ in range(3):
         forward(functions, pointers, body, exo, state, action, work)
         foot_forces(functions, pointers, body, work.foot_force)
-    view(pointers[ACT], N_MUSCLES)[:] = work.activation
+    active = N_MUSCLES + len(body.rotators)
+    act, ctrl = view(pointers[ACT], active), view(pointers[CTRL], active)
+    act[:N_MUSCLES], act[N_MUSCLES:] = work.activation, ctrl[N_MUSCLES:]
     begin(work.reflex, work.activation)
     forward(functions, pointers, body, exo, state, action, work)
     state[EFFORT], state[EFFORT_COUNT] = 0.0, 0.0

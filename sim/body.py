@@ -38,10 +38,11 @@ GAIN_MASS, GAIN_SCALE = 75.0, 1.75 / 1.67  # body for which the joint-space gain
 class Body(NamedTuple):
     """What is fixed about a person, its gait and the ground.
 
-    muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax. cells ... heel_from_edge: see `Reference`. weakness:
-    (2, 5) what each leg's hip, knee extensors, plantar- and dorsiflexors lack in force, and its spasticity. impaired:
-    whether any of that is there. spinal: see `reflexes.spinal_table`, used where the spinal cord has work (reflexive).
-    knee_limits: see `contracture`, used where contracted. leash: m, see `LEASH`. terrain: `Terrain.rows`.
+    muscle rows: L0, slack, F0, lmin, lmax, vmax, fpmax, fvmax. rotators: (2,) Nm that each hip's give at most. cells
+    ... heel_from_edge: see `Reference`. weakness: (2, 5) what each leg's hip, knee extensors, plantar- and
+    dorsiflexors lack in force, and its spasticity. impaired: whether any of that is there. spinal: see
+    `reflexes.spinal_table`, used where the spinal cord has work (reflexive). knee_limits: see `contracture`, used
+    where contracted. leash: m, see `LEASH`. terrain: `Terrain.rows`.
     """
 
     qpos: Any
@@ -51,6 +52,7 @@ class Body(NamedTuple):
     kp: Any
     kd: Any
     recruit: Any
+    rotators: Any
     cells: Any
     times: Any
     speeds: Any
@@ -314,7 +316,8 @@ def _body(
         muscle=muscle_rows,
         kp=np.tile(STIFFNESS, 2) * gain,
         kd=np.tile(DAMPING, 2) * gain,
-        recruit=np.tile(RECRUIT, (1, 2)),
+        recruit=np.tile(RECRUIT, 2),
+        rotators=np.array([model.actuator(f"rotators_{side}").gainprm[0] for side in SIDES]),
         cells=scaled.cells,
         times=scaled.times,
         speeds=scaled.speeds,

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 # Activation's power is that of muscles' endurance (Crowninshield & Brand 1981, J Biomech 14:793). Rest is chosen: with
-# it eight healthy people have their least cost at 1.28 m/s (people choose 1.2 to 1.4; without it 0.88), of which rest
-# is then a third. Ralston's adults have half of theirs at 1.23 m/s.
-POWER, REST = 3.0, 0.01
+# it eight healthy people have their least cost at 1.28 m/s (people choose 1.2 to 1.4), of which rest is then two
+# fifths. Ralston's adults have half of theirs at 1.23 m/s.
+POWER, REST = 3.0, 0.009
 SATURATED = 0.95  # activation from which a muscle is at its limit; chosen
 LONGEST_SATURATION = 0.2  # share of the time that the busiest muscle may be at its limit; chosen
 NEIGHBOURHOOD = 0.25  # m/s to either side of the least measured cost, over which the cost is smoothed; chosen

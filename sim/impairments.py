@@ -254,7 +254,8 @@ def _merge(group: list[int], share: float) -> FloatArray:
 def impair_model(model: mujoco.MjModel, what: Effects) -> None:
     """Give the compiled person these muscles, in place; whatever reads its muscles from the model then knows them.
 
-    The first 26 actuators are the muscles in our order. Weakness leaves the passive force as it was; a shorter fibre
+    The first 26 actuators are the muscles in our order; the rotators of the hip, much of whose torque is that of glutei
+    medius and minimus, are as weak as the abductors. Weakness leaves the passive force as it was; a shorter fibre
     keeps its tendon. To be called once, before anything is read from the model.
     """
     for m in range(N_MUSCLES):
@@ -268,3 +269,5 @@ def impair_model(model: mujoco.MjModel, what: Effects) -> None:
             reach[:] = tendon + gain[:2] * optimal * what.fibre_length[m]
         model.actuator_biasprm[m] = gain
         model.actuator_dynprm[m, 1] *= what.deactivation[m]
+    for side in SIDES:
+        model.actuator(f"rotators_{side}").gainprm[0] *= what.force[_index("abd", side)]

@@ -23,7 +23,7 @@ from .subjects import GRAVITY
 
 # A sole that carries the body sinks this deep into the ground's compliance, m.
 SINK = 0.003
-# Joints without muscles of their own, among the 12: hip rotation and toes. Their springs and dampers (Nm/rad, Nms/rad).
+# Joints that the reference moves by spring and damper alone, among the 12: hip rotation and toes (Nm/rad, Nms/rad).
 PASSIVE = np.array([2, 5, 8, 11])
 STIFFNESS, DAMPING = np.array([PASSIVE_JOINT[joint] for _ in SIDES for joint in JOINTS]).T
 

@@ -2,7 +2,8 @@
 
 The policy speaks 50 times a second in joint space: it moves the reference angles of ten joints and the pace. At every
 physics step the wanted torque tau = tau_ff + kp (q* - q) + kd (dq_ref - dq), less what the person expects the exo to
-give, is shared among the muscles (`muscle_control`). Muscles are the only actuators; nothing else acts on the person.
+give, is shared among the muscles (`muscle_control`), and the rotators turn the hip (`turn_hips`). Nothing else acts on
+the person.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ POLICY_PERIOD = 0.02  # s
 N_MUSCLES = 26
 N_JOINTS = 12
 MUSCLES_OF_LEG, JOINTS_OF_LEG = 13, 6
+HIP_ROTATION = 2
 CONTROLLED = 10  # joints the policy moves: hip (3), knee, ankle of the leading and the trailing leg
 N_ACTIONS = CONTROLLED + 1
 RESIDUAL = 0.3  # rad per unit of action
@@ -87,11 +89,13 @@ LEASH = 0.15
 PACE_LIMIT = 0.2  # m/s; the most it corrects by
 
 # Joint-space gains in Nm/rad and Nms/rad for 75 kg and 1.75 m: hip flexion, adduction, rotation, knee, ankle, toes.
-STIFFNESS = np.array([300.0, 300.0, 90.0, 390.0, 180.0, 0.0])
-DAMPING = np.array([15.0, 15.0, 4.0, 11.0, 5.0, 0.0])
-# Trust of the muscle solution in each joint's torque (chosen); hip rotation has a spring and no muscle of its own. Who
-# steps up lets the others turn the hip by what they can, which keeps the heading and costs effort. Toes are passive.
-RECRUIT = np.array([[1.0, 1.0, 0.1, 1.0, 1.0, 0.0], [1.0, 1.0, 0.4, 1.0, 1.0, 0.0]])
+STIFFNESS = np.array([300.0, 300.0, 22.0, 390.0, 180.0, 0.0])
+DAMPING = np.array([15.0, 15.0, 1.0, 11.0, 5.0, 0.0])
+# Trust of the muscle solution in each joint's torque (chosen): rotators turn the hip, toes are passive.
+RECRUIT = np.array([1.0, 1.0, 0.0, 1.0, 1.0, 0.0])
+# How stiffly the rotators hold the hip, over the gains above, and which share of the turn that the other muscles give
+# they hold against: on the way, and of who steps up, which keeps the heading (chosen).
+ROTATION = np.array([[1.0, 0.3], [2.4, 0.75]])
 
 
 @compiled
@@ -138,6 +142,19 @@ def clock_pace(qpos: Any, qvel: Any, body: Any, state: Any, action: Any, work: A
 
 
 @compiled
+def turn_hips(pointers: Any, body: Any, state: Any, work: Any) -> None:
+    """Set the rotators' excitation from the wanted torque and what the recruited muscles do to the hip's rotation."""
+    ctrl = view(pointers[CTRL], body.nu)
+    firmness, share = ROTATION[1 if state[RISE_NEXT] > 0.0 else 0]
+    for leg in range(2):
+        j = leg * JOINTS_OF_LEG + HIP_ROTATION
+        torque = firmness * work.torque[j]
+        for m in range(leg * MUSCLES_OF_LEG, (leg + 1) * MUSCLES_OF_LEG):
+            torque -= share * work.arms[j, m] * (work.passive[m] + work.capacity[m] * work.activation[m])
+        ctrl[N_MUSCLES + leg] = min(1.0, max(-1.0, torque / body.rotators[leg]))
+
+
+@compiled
 def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: Any) -> None:
     """Set the muscle excitations for the present state (positions and velocities are up to date)."""
     qpos = view(pointers[QPOS], body.nq)
@@ -168,11 +185,12 @@ def recruit(pointers: Any, body: Any, exo: Any, state: Any, action: Any, work: A
         work.capacity,
         work.passive,
         work.torque,
-        body.recruit[1 if state[RISE_NEXT] > 0.0 else 0],
+        body.recruit,
         work.activation,
         MUSCLES_OF_LEG,
         JOINTS_OF_LEG,
     )
+    turn_hips(pointers, body, state, work)
     if body.reflexive:  # the spinal cord has the last word
         return
     act = view(pointers[ACT], N_MUSCLES)

@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 
 from ..controllers.device import JOINTS, SIDES
-from .person_muscles import add_muscles
+from .person_muscles import add_muscles, add_rotators
 from .proportions import KNEE_IN_FEMUR, KNEE_IN_TIBIA, SEGMENTS, mirrored, segment_origins, segment_sizes, source_model
 from .segments import Mass, foot_segment, limb_segment, pelvis_segment, upper_body, without
 from .subjects import Subject
@@ -29,9 +29,9 @@ JOINT_RANGE = {
     "ankle_dorsiflexion": (-0.87, 0.61),
     "mtp_extension": (-0.35, 0.9),
 }
-# Passive structures beyond the muscles: stiffness Nm/rad, damping Nms/rad. Hip rotation has no muscle of its own here:
-# its spring is twice that of the bare joint (0.5 Nm/deg between the stops of a hip: PMC6388720) and stands for rotators
-# at rest length (chosen); toes 30 Nm/rad lies inside the 25-40 measured in walking models; damping chosen.
+# Passive structures beyond the muscles: stiffness Nm/rad, damping Nms/rad. Hip rotation's spring is twice that of the
+# bare joint (0.5 Nm/deg between the stops of a hip: PMC6388720) and stands for the tone of its rotators (chosen); toes
+# 30 Nm/rad lies inside the 25-40 measured in walking models; damping chosen.
 PASSIVE_JOINT = {
     "hip_flexion": (0.0, 0.5),
     "hip_adduction": (0.0, 0.5),
@@ -75,7 +75,7 @@ FOOT_SPHERES: dict[str, tuple[tuple[float, float, float], ...]] = {
 
 
 def build_person(subject: Subject, visual: bool = False) -> mujoco.MjSpec:
-    """An uncompiled model of the subject without a floor: 18 coordinates, 26 muscles, sphere feet.
+    """An uncompiled model of the subject without a floor: 18 coordinates, 26 muscles, rotators of the hip, sphere feet.
 
     The free joint `root` sits at the pelvis origin with its frame along the world's. visual adds the bones, which
     weigh and touch nothing. Body frames: x forward, y up, z right.
@@ -107,6 +107,8 @@ def build_person(subject: Subject, visual: bool = False) -> mujoco.MjSpec:
     for side in SIDES:
         _add_leg(spec, pelvis, subject, source, sizes, side)
         add_muscles(spec, subject, source, sizes, side)
+    for side in SIDES:
+        add_rotators(spec, subject, side)
     if visual:
         _add_bones(spec, sizes)
     return spec

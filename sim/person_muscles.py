@@ -16,6 +16,9 @@ from .subjects import Subject
 # shorten slowly (Ishikawa 2005, J Appl Physiol 99:603; Lichtwark & Wilson 2006, J Exp Biol 209:4379): without the
 # stretch, twice the greatest shortening velocity leaves these muscles their force (factor chosen).
 QUICK = {"soleus": 2.0, "gastroc": 2.0}
+# The rotators of the hip: greatest torque to either side (Nm; of a man of 75 kg, 1.75 m and 30 years; chosen) and delay
+# (s) of their activation, between the 10 and 40 ms of muscles.
+ROTATION_TORQUE, ROTATION_DELAY = 35.0, 0.02
 
 
 def _source_points(source: Any, muscle: str, side: str) -> tuple[Branch, ...]:
@@ -130,3 +133,22 @@ def add_muscles(spec: mujoco.MjSpec, subject: Subject, source: Any, sizes: dict[
         actuator.biasprm = prm
         actuator.dynprm = dynamics
         actuator.lengthrange = _length_range(muscle, original, branches, source, subject)
+
+
+def add_rotators(spec: mujoco.MjSpec, subject: Subject, side: str) -> None:
+    """Add the rotators of one hip, which are not among the source's muscles: a torque to either side, delayed.
+
+    They come after all muscles, which thereby keep their places among the actuators and activations.
+    """
+    actuator = spec.add_actuator(
+        name=f"rotators_{side}",
+        target=f"hip_rotation_{side}",
+        trntype=mujoco.mjtTrn.mjTRN_JOINT,
+        gaintype=mujoco.mjtGain.mjGAIN_FIXED,
+        biastype=mujoco.mjtBias.mjBIAS_NONE,
+        dyntype=mujoco.mjtDyn.mjDYN_FILTEREXACT,
+        ctrllimited=1,
+        ctrlrange=[-1, 1],
+    )
+    actuator.gainprm[0] = ROTATION_TORQUE * subject.muscle_force
+    actuator.dynprm[0] = ROTATION_DELAY

@@ -1,9 +1,9 @@
 """What is true at one instant, read from the physics in compiled code: one flat row a control tick.
 
-Torque split at each joint (DESIGN.md): `muscle` is the muscle forces through their moment arms, `ligament` the
-passive joint structures and range limits, `exo` what the device applies through its cuffs; biological = muscle +
-ligament, net = biological + exo. All are generalised forces of the same instant, so net is the inverse dynamics of
-the motion.
+Torque split at each joint (DESIGN.md): `muscle` is the muscle forces through their moment arms and the hip's rotators,
+`ligament` the passive joint structures and range limits, `exo` what the device applies through its cuffs; biological =
+muscle + ligament, net = biological + exo. All are generalised forces of the same instant, so net is the inverse
+dynamics of the motion.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def test_weakness_leaves_passive_force(kind, person, impaired):
 
 def test_hemiparesis_spares_the_other_leg(person, impaired):
     model = impaired("hemiparesis", 1.0, "r")
-    for m, name in enumerate(SIDED):
+    for m, name in enumerate([*SIDED, "rotators_r", "rotators_l"]):
         changed = not np.array_equal(model.actuator_gainprm[m], person.actuator_gainprm[m])
         assert changed == name.endswith("_r"), name
 

@@ -15,7 +15,7 @@ from exotwin.sim.body import SIDED_JOINTS, SIDED_MUSCLES, Embodiment
 from exotwin.sim.bridge import functions
 from exotwin.sim.impairments import Impairment, effects
 from exotwin.sim.muscle_control import LEAD
-from exotwin.sim.nervous import N_ACTIONS, POLICY_PERIOD, STIFFNESS, advance, forward
+from exotwin.sim.nervous import N_ACTIONS, N_MUSCLES, POLICY_PERIOD, STIFFNESS, advance, forward
 from exotwin.sim.observation import N_OBSERVATIONS, observe
 from exotwin.sim.reference import load_reference
 from exotwin.sim.reflexes import STEEPNESS
@@ -67,7 +67,8 @@ def sagittal_mirror(person, twin):
         joint, partner = model.joint(j), model.joint(other_side(model.joint(j).name))
         there.qpos[partner.qposadr[0]] = here.qpos[joint.qposadr[0]]
         there.qvel[partner.dofadr[0]] = here.qvel[joint.dofadr[0]]
-    there.act[:] = mirrored(SIDED_MUSCLES, here.act)
+    there.act[:N_MUSCLES] = mirrored(SIDED_MUSCLES, here.act[:N_MUSCLES])
+    there.act[N_MUSCLES:] = here.act[: N_MUSCLES - 1 : -1]
     twin.work.activation[:] = mirrored(SIDED_MUSCLES, person.work.activation)
     for each in (person, twin):
         each.work.reflex[:] = 0.0
@@ -91,7 +92,7 @@ def somewhere(person, seed, phase, x):
     data.qpos[7:] += rng.normal(0.0, 0.03, len(data.qpos) - 7)
     data.qvel[:] += rng.normal(0.0, 0.2, len(data.qvel))
     data.act[:] = rng.uniform(0.01, 0.6, len(data.act))
-    person.work.activation[:] = rng.uniform(0.01, 0.6, len(data.act))
+    person.work.activation[:] = rng.uniform(0.01, 0.6, N_MUSCLES)
     person.state[[TRIM, LANE]] = rng.normal(0.0, 0.1, 2)
     person.state[LOOK_RIGHT] = float(phase < 0.5)
     person.action[:] = rng.uniform(-1.0, 1.0, N_ACTIONS)
@@ -121,8 +122,10 @@ def test_mirror_image_half_a_stride_later_is_the_same_to_the_policy(kind, seed, 
     for each in (person, twin):
         forward(FUNCTIONS, *parts(each), each.work)
     # The same action asks the mirrored muscles for the same.
-    muscles = len(SIDED_MUSCLES)
-    np.testing.assert_allclose(twin.data.ctrl[:muscles], mirrored(SIDED_MUSCLES, person.data.ctrl[:muscles]), atol=1e-7)
+    ours, theirs = person.data.ctrl, twin.data.ctrl
+    np.testing.assert_allclose(theirs[:N_MUSCLES], mirrored(SIDED_MUSCLES, ours[:N_MUSCLES]), atol=1e-7)
+    rotators = slice(N_MUSCLES, N_MUSCLES + 2)
+    np.testing.assert_allclose(theirs[rotators], ours[rotators][::-1], atol=1e-7)
     np.testing.assert_allclose(
         twin.data.qfrc_actuator[twin.body.dof],
         mirrored(SIDED_JOINTS, person.data.qfrc_actuator[person.body.dof]),
@@ -231,9 +234,10 @@ def test_excitation_leads_the_activation_that_is_wanted():
     person, _ = pair("bare")
     somewhere(person, 3, 0.2, 0.0)
     forward(FUNCTIONS, *parts(person), person.work)
-    act, wanted = person.data.act, person.work.activation
-    np.testing.assert_allclose(person.data.ctrl, np.clip(act + LEAD * (wanted - act), 0.0, 1.0), atol=1e-12)
-    assert np.ptp(person.data.ctrl) > 0.5
+    act, wanted = person.data.act[:N_MUSCLES], person.work.activation
+    ctrl = person.data.ctrl[:N_MUSCLES]
+    np.testing.assert_allclose(ctrl, np.clip(act + LEAD * (wanted - act), 0.0, 1.0), atol=1e-12)
+    assert np.ptp(ctrl) > 0.5
 
 
 @pytest.mark.parametrize("severity", [0.6, 0.0])
@@ -248,16 +252,17 @@ def test_spinal_cord_of_an_impaired_walker(severity):
     low, high = model.actuator_gainprm[:26, 0], model.actuator_gainprm[:26, 1]
     optimal = (model.actuator_lengthrange[:26, 1] - model.actuator_lengthrange[:26, 0]) / (high - low)
     greatest = optimal * model.actuator_gainprm[:26, 6]
-    active, reflex, stretch = person.data.act.copy(), np.zeros(26), []
+    active, reflex, stretch = person.data.act[:26].copy(), np.zeros(26), []
     largest = 0.0
     for step in range(300):
-        wanted, velocity = person.work.activation.copy(), person.data.actuator_velocity.copy() / greatest
+        wanted, velocity = person.work.activation.copy(), person.data.actuator_velocity[:26] / greatest
         if severity == 0.0:
-            act = person.data.act
-            np.testing.assert_allclose(person.data.ctrl, np.clip(act + LEAD * (wanted - act), 0.0, 1.0), atol=1e-12)
+            act, sent = person.data.act[:26], person.data.ctrl[:26]
+            np.testing.assert_allclose(sent, np.clip(act + LEAD * (wanted - act), 0.0, 1.0), atol=1e-12)
         else:
             sent = np.clip(active + LEAD * (wanted - active), 0.0, 1.0)
-            np.testing.assert_allclose(person.data.ctrl, np.clip(reflex + what.mixing @ sent, 0.0, 1.0), atol=1e-9)
+            got = person.data.ctrl[:26]
+            np.testing.assert_allclose(got, np.clip(reflex + what.mixing @ sent, 0.0, 1.0), atol=1e-9)
             # MuJoCo's muscle (Millard 2013).
             gap, slow = sent - active, 0.5 + 1.5 * np.clip(active, 0.0, 1.0)
             active = active + TIMESTEP * np.where(gap > 0.0, gap / (rise * slow), gap * slow / fall)
@@ -333,23 +338,43 @@ def test_naive_person_is_moved_by_the_exo_as_far_as_the_reflex_lets_it(joint, sl
     assert abs(moved[1.0]) < 0.3 * moved[0.0]
 
 
-def test_who_steps_up_turns_the_hip_by_its_muscles():
-    """Asked to turn the hips outwards in the same pose: their muscles do more of it before a step up."""
-    person = pair("bare")[0]
-    rotation = SIDED_JOINTS.index("hip_rotation_r")
-
-    def torque(rise, action):
-        person.place(0.3, 1.2, x=0.0)
-        person.action[:] = 0.0
-        person.action[2] = action
-        person.state[[LOOK_RIGHT, RISE_NEXT]] = 1.0, rise
-        work = person.work
-        work.activation[:] = 0.02
-        for _ in range(20):
-            forward(FUNCTIONS, *parts(person), work)
-        return work.arms[rotation] @ (work.capacity * work.activation)
-
-    level, down, up = (torque(rise, 1.0) - torque(rise, 0.0) for rise in (0.0, -0.16, 0.16))
-    assert down == pytest.approx(level)
-    assert 0.0 < 2.0 * level < up
+def rotators_torque(person, rise, action):
+    """Torque (Nm) that the right hip's rotators are asked for before a rise, and what its muscles come to do there."""
+    person.place(0.3, 1.2, x=0.0)
     person.action[:] = 0.0
+    person.action[2] = action
+    person.state[[LOOK_RIGHT, RISE_NEXT]] = 1.0, rise
+    work, data = person.work, person.data
+    work.activation[:] = 0.02
+    for _ in range(20):
+        forward(FUNCTIONS, *parts(person), work)
+    person.action[:] = 0.0
+    row = person.model.actuator("rotators_r")
+    asked = data.ctrl[row.id] * row.gainprm[0]
+    # By MuJoCo itself, with the activations that were wanted and the rotators at rest.
+    data.act[:N_MUSCLES], data.act[N_MUSCLES:] = work.activation, 0.0
+    mujoco.mj_fwdActuation(person.model, data)
+    return asked, data.qfrc_actuator[person.model.joint("hip_rotation_r").dofadr[0]]
+
+
+def test_rotators_turn_the_hip_as_asked_and_more_firmly_before_a_step_up():
+    person = pair("bare")[0]
+    (level, one), (down, two), (up, three) = (
+        np.subtract(rotators_torque(person, rise, 1.0), rotators_torque(person, rise, 0.0))
+        for rise in (0.0, -0.16, 0.16)
+    )
+    assert level == pytest.approx(0.3 * STIFFNESS[2] * person.subject.mass_kg / 75.0)
+    assert down == pytest.approx(level)
+    assert up == pytest.approx(2.4 * level)
+    # No other muscle is recruited for it.
+    np.testing.assert_allclose([one, two, three], 0.0, atol=1e-9)
+
+
+def test_rotators_hold_against_what_the_other_muscles_do():
+    """Before a step up against 0.75 of it, otherwise against 0.3 of it."""
+    person = pair("bare")[0]
+    wanted = SIDED_JOINTS.index("hip_rotation_r")
+    for rise, firmness, share in ((0.0, 1.0, 0.3), (0.16, 2.4, 0.75)):
+        asked, turn = rotators_torque(person, rise, 0.0)
+        assert abs(turn) > 1.0
+        assert asked == pytest.approx(firmness * person.work.torque[wanted] - share * turn)

@@ -332,7 +332,7 @@ def test_segments_scale_with_height(a, b):
         data = mujoco.MjData(model)
         mujoco.mj_forward(model, data)
         points = np.array([data.body(f"{n}_r").xpos for n in ("femur", "tibia", "talus", "calcn", "toes")])
-        sizes.append(np.concatenate([np.linalg.norm(np.diff(points, axis=0), axis=1), data.actuator_length]))
+        sizes.append(np.concatenate([np.linalg.norm(np.diff(points, axis=0), axis=1), data.actuator_length[:26]]))
     np.testing.assert_allclose(sizes[0] / sizes[1], a / b, rtol=1e-9)
 
 
@@ -341,9 +341,31 @@ def test_segments_scale_with_height(a, b):
 def test_force_follows_the_muscle_force_of_the_subject(subject):
     model, _ = person()
     other = build_person(subject).compile()
-    np.testing.assert_allclose(
-        other.actuator_gainprm[:, 2], model.actuator_gainprm[:, 2] * subject.muscle_force, rtol=1e-9
-    )
+    for actuators, force in ((slice(26), 2), (slice(26, 28), 0)):  # muscles, rotators of the hip
+        ours, ordinary = (m.actuator_gainprm[actuators, force] for m in (other, model))
+        assert ordinary.all()
+        np.testing.assert_allclose(ours, ordinary * subject.muscle_force, rtol=1e-9)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("effort", [-1.0, 1.0])
+def test_rotators_turn_their_hip_alone_and_take_time_to_do_so(side, effort):
+    """Inwards up; 63 % of their torque after a delay between those of the muscles' rise and fall."""
+    model, _ = person()
+    rotators, dof = model.actuator(f"rotators_{side}"), model.joint(f"hip_rotation_{side}").dofadr[0]
+    rest, data = mujoco.MjData(model), mujoco.MjData(model)
+    data.act[rotators.actadr[0]] = effort
+    for d in (rest, data):
+        mujoco.mj_forward(model, d)
+    torque = np.zeros(model.nv)
+    torque[dof] = 35.0 * effort
+    np.testing.assert_allclose(data.qfrc_actuator - rest.qfrc_actuator, torque, atol=1e-9)
+    rest.ctrl[rotators.id] = effort
+    delay = 0.02
+    assert model.actuator("soleus_r").dynprm[0] < delay < model.actuator("soleus_r").dynprm[1]
+    for _ in range(round(delay / model.opt.timestep)):
+        mujoco.mj_step(model, rest)
+    assert rest.act[rotators.actadr[0]] == pytest.approx(effort * (1.0 - np.exp(-1.0)), rel=1e-6)
 
 
 @few
@@ -354,9 +376,10 @@ def test_fibres_work_where_they_do_in_the_source(subject):
     def fibres(model):
         data = mujoco.MjData(model)
         mujoco.mj_forward(model, data)
-        low, high = model.actuator_lengthrange.T
-        optimal = (high - low) / (model.actuator_gainprm[:, 1] - model.actuator_gainprm[:, 0])
-        return model.actuator_gainprm[:, 0] + (data.actuator_length - low) / optimal, optimal
+        low, high = model.actuator_lengthrange[:26].T
+        shortest, longest = model.actuator_gainprm[:26, :2].T
+        optimal = (high - low) / (longest - shortest)
+        return shortest + (data.actuator_length[:26] - low) / optimal, optimal
 
     ours, optimal = fibres(build_person(subject).compile())
     source, original = fibres(build_person(source_body()).compile())
@@ -370,10 +393,10 @@ def test_old_muscles_are_slower():
     calf = [young.actuator(f"{muscle}_{side}").id for muscle in ("soleus", "gastroc") for side in "rl"]
     greatest = np.full(26, 10.0)
     greatest[calf] = 20.0
-    np.testing.assert_allclose(young.actuator_gainprm[:, 6], greatest)
-    np.testing.assert_allclose(old.actuator_gainprm[:, 6], 0.8 * greatest)
-    np.testing.assert_allclose(old.actuator_dynprm[:, 1] / young.actuator_dynprm[:, 1], 60 / 50)
-    np.testing.assert_allclose(old.actuator_gainprm[:, 8], 1.8)
+    np.testing.assert_allclose(young.actuator_gainprm[:26, 6], greatest)
+    np.testing.assert_allclose(old.actuator_gainprm[:26, 6], 0.8 * greatest)
+    np.testing.assert_allclose(old.actuator_dynprm[:26, 1] / young.actuator_dynprm[:26, 1], 60 / 50)
+    np.testing.assert_allclose(old.actuator_gainprm[:26, 8], 1.8)
 
 
 # Strength

@@ -99,6 +99,24 @@ def test_bare_person_gives_no_frames():
     assert plant.step() is None
 
 
+def test_rotators_hold_the_hips_and_do_not_drive_the_walk():
+    """Walking takes 5 to 8 Nm RMS of them and next to none of its work; muscles do over 2 W/kg."""
+    plant = Plant(Subject(), None)
+    plant.reset(1.2, np.random.default_rng(0))
+    data, model = plant.person.data, plant.person.model
+    rows = [model.actuator(f"rotators_{side}") for side in "rl"]
+    dofs = [model.joint(f"hip_rotation_{side}").dofadr[0] for side in "rl"]
+    torque, velocity = np.empty((2, 1000, 2))
+    for k in range(1000):
+        plant.step()
+        torque[k] = [data.act[row.actadr[0]] * row.gainprm[0] for row in rows]
+        velocity[k] = data.qvel[dofs]
+    torque, velocity = torque[200:], velocity[200:]
+    assert 4.0 < np.sqrt(np.mean(torque**2)) < 9.0
+    positive = np.maximum(torque * velocity, 0.0).sum(axis=1).mean() / plant.person.subject.mass_kg
+    assert positive < 0.03
+
+
 def test_person_takes_up_another_speed_and_lane():
     plant = Plant(Subject(), None)
     plant.reset(1.4, np.random.default_rng(0))

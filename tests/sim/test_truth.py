@@ -48,6 +48,7 @@ class Instant:
     v: np.ndarray
     a: np.ndarray
     motor: np.ndarray
+    rotators: np.ndarray  # Nm, right and left
     applied: float
     limit_torque: float
     contacts: list[Contact]
@@ -84,6 +85,7 @@ def ticks(plant: Plant, count: int, torque: Any = None) -> list[Instant]:
             v=data.qvel.copy(),
             a=np.zeros(0),
             motor=plant.person.exo.torque.copy(),
+            rotators=data.act[26:28] * model.actuator_gainprm[26:28, 0],
             applied=float(np.abs(data.qfrc_applied).max() + np.abs(data.xfrc_applied).max()),
             limit_torque=float(data.efc_force[data.efc_type == mujoco.mjtConstraint.mjCNSTR_LIMIT_JOINT].sum()),
             contacts=contacts_of(model, data),
@@ -167,9 +169,10 @@ def test_net_torque_closes_with_a_joint_at_its_limit(joint, bound, angle, back):
         assert back * i["ligament"][SIDED_JOINTS.index(joint)] > 9.0, "the limit pushes back into the range"
 
 
-def test_muscle_torque_is_the_virtual_work_of_its_forces(run):
+def test_muscle_torque_is_the_virtual_work_of_its_forces_and_the_rotators(run):
     h = 1e-6
     for i in run.some[::6]:
+        rotators = dict(zip(("hip_rotation_r", "hip_rotation_l"), i.rotators, strict=True))
         for j, joint in enumerate(SIDED_JOINTS):
             lengths = []
             for step in (h, -h):
@@ -178,7 +181,7 @@ def test_muscle_torque_is_the_virtual_work_of_its_forces(run):
                 data = run.at(q, i.v)
                 lengths.append([data.ten_length[run.model.tendon(m).id] for m in SIDED_MUSCLES])
             arms = -(np.array(lengths[0]) - np.array(lengths[1])) / (2 * h)
-            wanted = float(arms @ i["force"])
+            wanted = float(arms @ i["force"]) + rotators.get(joint, 0.0)
             assert i["muscle"][j] == pytest.approx(wanted, abs=1e-5), joint
     assert np.abs(run.some[0]["force"]).max() > 100.0
 
