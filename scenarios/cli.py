@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -185,6 +186,9 @@ def torque(
     data: Annotated[Path, typer.Argument(help="data set folder")],
     out: Out,
     kinematic: Annotated[bool, typer.Option("--kinematic", help="joint angles and velocities only")] = False,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="columns to estimate from, names or patterns (default: imu/*, encoder/*)")
+    ] = None,
     joint: Annotated[list[str] | None, typer.Option(help="joints to estimate, without side (default: three)")] = None,
     hidden: Annotated[int, typer.Option(help="channels of each layer")] = 64,
     epochs: Annotated[int, typer.Option(help="at most this many")] = 60,
@@ -197,7 +201,11 @@ def torque(
     from ..controllers.device import JOINTS, SIDES
     from ..estimators.training import KINEMATIC_CHANNELS, train_torque_estimator
 
+    if kinematic and channel:
+        raise ValueError("--kinematic is a choice of channels; leave out --channel")
     options: dict[str, Any] = {"channels": KINEMATIC_CHANNELS} if kinematic else {}
+    if channel:
+        options["channels"] = tuple(channel)
     if joint:
         require_known("joint", joint, JOINTS)
         options["joints"] = tuple(f"{name}_{side}" for side in SIDES for name in joint)
@@ -316,7 +324,7 @@ def train_gait_(
 
 
 def _command() -> str:
-    return " ".join(["exotwin", *sys.argv[1:]])
+    return shlex.join(["exotwin", *sys.argv[1:]])
 
 
 def main() -> None:

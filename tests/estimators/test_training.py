@@ -17,8 +17,10 @@ from exotwin.estimators.data import open_recording, true_kinematics
 from exotwin.estimators.evaluation import evaluate_bundle
 from exotwin.estimators.loading import Loader
 from exotwin.estimators.runtime import OnnxEstimator, OnnxModeClassifier
+from exotwin.scenarios import cli
 from exotwin.sim.recording import Recording
 from synthetic_data import synthetic_recording, write_dataset
+from typer.testing import CliRunner
 
 SMALL: dict[str, Any] = {
     "hidden": 16,
@@ -61,6 +63,17 @@ def test_manifest_says_where_it_comes_from(trained: tuple[Path, dict[str, Any]])
     assert manifest.metrics["test"] == trained[1]["test"]
     assert len(manifest.spec.inputs) == 12
     assert sorted(p.name for p in trained[0].iterdir()) == ["golden.npz", "manifest.json", "model.onnx"]
+
+
+def test_command_line_learns_from_the_channels_asked_for(dataset: Path, tmp_path: Path) -> None:
+    words = ["train", "torque", str(dataset), "--out", str(tmp_path), "--hidden", "4", "--epochs", "1"]
+    chosen = ["--channel", "imu/*/g?", "--channel", "encoder/*/angle"]
+    assert CliRunner().invoke(cli.app, [*words, *chosen]).exit_code == 0
+    inputs = read_manifest(tmp_path).spec.inputs
+    assert [name for name in inputs if name.startswith("imu/")] == [f"imu/shank_{s}/g{a}" for s in "rl" for a in "xyz"]
+    assert {name.rpartition("/")[2] for name in inputs if name.startswith("encoder/")} == {"angle"}
+    refused = CliRunner().invoke(cli.app, [*words, *chosen, "--kinematic"])
+    assert "leave out --channel" in str(refused.exception)
 
 
 def test_frames_one_by_one_equal_the_whole_recording(bundle: Path) -> None:

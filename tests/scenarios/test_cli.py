@@ -83,7 +83,7 @@ def test_a_gate_that_fails_is_named_and_the_exit_code_is_1(exotwin, tmp_path):
 
 def test_a_seed_and_an_estimator_can_be_chosen(exotwin, tmp_path):
     path = short_walk(tmp_path, arms=arms("estimator"))
-    exotwin("run", path, "--seed", 7, "--estimator", find_bundle("tcn_imu_encoder"), "--no-video")
+    exotwin("run", path, "--seed", 7, "--estimator", find_bundle("tcn_hip_knee_ankle"), "--no-video")
     assert read_recording(tmp_path / "runs" / "short" / "estimator.parquet").meta["seed"] == 7
 
 
@@ -104,7 +104,7 @@ def test_where_nothing_can_be_rendered_it_says_how_to_enable_it(exotwin, tmp_pat
 def test_what_there_is_gets_listed(exotwin):
     assert "level_walk_faults" in exotwin("scenarios")[1]
     assert "dephy_exoboot" in exotwin("devices")[1]
-    assert "tcn_imu_encoder" in exotwin("estimators")[1]
+    assert "tcn_hip_knee_ankle" in exotwin("estimators")[1]
 
 
 # --- bad input
@@ -118,7 +118,10 @@ def test_what_there_is_gets_listed(exotwin):
             ["run", "level_walk", "--device", "hip_kne_ankle"],
             "no device 'hip_kne_ankle'; did you mean 'hip_knee_ankle'?",
         ),
-        (["run", "level_walk", "--estimator", "tcn_imu"], "no estimator 'tcn_imu'; did you mean 'tcn_imu_encoder'?"),
+        (
+            ["run", "level_walk", "--estimator", "tcn_hip_knee"],
+            "no estimator 'tcn_hip_knee'; did you mean 'tcn_hip_knee_ankle'?",
+        ),
         (["run", "level_walk", "--estimator", "level_walking"], "a bundle of kind 'mode', expected 'torque'"),
         (["run", "level_walk", "--estimator", "no/such/bundle"], "no/such/bundle: no bundle there"),
         (
@@ -127,8 +130,8 @@ def test_what_there_is_gets_listed(exotwin):
         ),
         (["run", "nowhere.yaml"], "nowhere.yaml"),
         (["run", "level_walk", "--device", "nowhere.yaml"], "nowhere.yaml"),
-        (["evaluate", "tcn_imu_encodr", "x.parquet"], "did you mean 'tcn_imu_encoder'?"),
-        (["evaluate", "tcn_imu_encoder", "nowhere.parquet"], "nowhere.parquet: no such recording"),
+        (["evaluate", "tcn_hip_knee_ankel", "x.parquet"], "did you mean 'tcn_hip_knee_ankle'?"),
+        (["evaluate", "tcn_hip_knee_ankle", "nowhere.parquet"], "nowhere.parquet: no such recording"),
         (["generate", "--out", "out", "--device", "hip_knee_ankel"], "did you mean 'hip_knee_ankle'?"),
         (["generate", "--out", "out", "--subjects", "2"], "2 subjects: 1 for validation and 1 for test leave none"),
     ],
@@ -202,7 +205,7 @@ def recording(tmp_path_factory) -> Path:
 
 
 def test_evaluate_agrees_with_the_loop(exotwin, recording):
-    code, out, _ = exotwin("evaluate", "tcn_imu_encoder", recording)
+    code, out, _ = exotwin("evaluate", "tcn_hip_knee_ankle", recording)
     assert code == 0
     own = read_recording(recording)
     joint = "ankle_dorsiflexion"
@@ -219,7 +222,7 @@ def test_a_truncated_recording_is_named(exotwin, tmp_path, recording, share):
     broken = tmp_path / "broken.parquet"
     content = recording.read_bytes()
     broken.write_bytes(content[: int(share * len(content))])
-    said = error_line(exotwin("evaluate", "tcn_imu_encoder", broken))
+    said = error_line(exotwin("evaluate", "tcn_hip_knee_ankle", broken))
     assert "broken.parquet: truncated, or not a Parquet file" in said
 
 
