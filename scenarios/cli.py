@@ -203,9 +203,8 @@ def torque(
 
     if kinematic and channel:
         raise ValueError("--kinematic is a choice of channels; leave out --channel")
-    options: dict[str, Any] = {"channels": KINEMATIC_CHANNELS} if kinematic else {}
-    if channel:
-        options["channels"] = tuple(channel)
+    channels = KINEMATIC_CHANNELS if kinematic else tuple(channel or ())
+    options: dict[str, Any] = {"channels": channels} if channels else {}
     if joint:
         require_known("joint", joint, JOINTS)
         options["joints"] = tuple(f"{name}_{side}" for side in SIDES for name in joint)

@@ -1,7 +1,8 @@
 """Joint torques to muscle excitations: MuJoCo's muscle curves and a static optimisation, compiled.
 
-Muscles are the only actuators of the person. The wanted joint torques are shared among them by
-minimising sum_j w_j (tau_j - sum_m r_jm F_m(a_m))^2 + lambda sum_m a_m^2 over activations in [a_min, 1]
+Muscles move the person; only the hips have rotators beside them, see `nervous.turn_hips`. The wanted
+joint torques are shared among the muscles by minimising
+sum_j w_j (tau_j - sum_m r_jm F_m(a_m))^2 + lambda sum_m a_m^2 over activations in [a_min, 1]
 (static optimisation with squared activations, Crowninshield & Brand 1981, J Biomech 14:793).
 """
 
